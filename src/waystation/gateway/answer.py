@@ -1,0 +1,61 @@
+"""The way of a call, written once. Read it aloud; each stage is a folder of its own."""
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from waystation.gateway.call import Call
+from waystation.terms import Caller, Event, Model
+
+
+class Auth(Protocol):
+    def identify(self, call: Call) -> Caller:
+        """Who calls, by the key in the call's Authorization header. Raises the 401 family."""
+
+
+class Catalogue(Protocol):
+    def resolve(self, call: Call, caller: Caller) -> Model:
+        """Which model the call's name means for this caller. Raises ModelNotFound."""
+
+
+class Policy(Protocol):
+    def admit(self, call: Call, caller: Caller, model: Model) -> Call:
+        """May they, and can the model do it? Returns the call that goes on; may mask text, never adds any."""
+
+
+class Hold(Protocol):
+    async def __aenter__(self) -> "Hold": ...
+    async def __aexit__(self, *exception: object) -> None:
+        """Leave with the money settled: what was metered if the answer was cut short, nothing if nothing was used."""
+
+    def meter(self, event: Event) -> Event:
+        """Count what passes; extend the hold as the answer grows; settle on Done, which comes back with its cost."""
+
+
+class Ledger(Protocol):
+    def hold(self, caller: Caller, model: Model, call: Call) -> Hold:
+        """Hold the most that this call may cost, in the journal before anything is dispatched. Raises InsufficientQuota."""
+
+
+class Routing(Protocol):
+    def attempt(self, call: Call, model: Model) -> AsyncGenerator[Event]:
+        """The answer's events from a deployment that serves the model; the last one is Done."""
+
+
+class Way(Protocol):
+    """The stages, joined by app.py."""
+
+    auth: Auth
+    catalogue: Catalogue
+    policy: Policy
+    ledger: Ledger
+    routing: Routing
+
+
+async def answer(call: Call, way: Way) -> AsyncGenerator[Event]:
+    """Carry one call to its answer. Any stage may end it by raising an ApiError."""
+    caller = way.auth.identify(call)
+    model = way.catalogue.resolve(call, caller)
+    call = way.policy.admit(call, caller, model)
+    async with way.ledger.hold(caller, model, call) as hold:
+        async for event in way.routing.attempt(call, model):
+            yield hold.meter(event)

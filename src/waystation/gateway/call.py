@@ -1,0 +1,51 @@
+"""What travels along the way of a call: the request as it came, what was read of it, and what the stages found out."""
+
+from typing import Any
+
+from waystation.terms import Operation
+
+
+class Call:
+    """One request on its way to an answer.
+
+    The door fills the first group; `routing` fills the second as it goes, for the answer's headers and the usage row.
+    `body` is the caller's own JSON (already unpacked); `request` is what `wire` read of it: a struct with just the fields
+    that the gateway decides on, always with `model: str` and `stream: bool`.
+    """
+
+    __slots__ = (
+        "attempts",
+        "authorization",
+        "body",
+        "client",
+        "deployment",
+        "headers",
+        "ignored",
+        "operation",
+        "request",
+        "request_id",
+        "started_ns",
+    )
+
+    def __init__(
+        self,
+        operation: Operation,
+        request_id: str,
+        body: bytes,
+        request: Any,
+        authorization: bytes | None,
+        headers: dict[bytes, bytes],
+        client: str,
+        started_ns: int,
+    ) -> None:
+        self.operation = operation
+        self.request_id = request_id
+        self.body = body
+        self.request = request
+        self.authorization = authorization  # the header's value, as sent
+        self.headers = headers  # names in lower case; of a repeated one, the last
+        self.client = client  # the peer's address, for logs and allow-lists
+        self.started_ns = started_ns  # time.monotonic_ns() when the head had been read
+        self.deployment: str = ""
+        self.attempts: int = 0
+        self.ignored: tuple[str, ...] = ()  # parameters that the provider could not use, named in x-waystation-ignored
