@@ -104,6 +104,13 @@ class Unsupported(InvalidRequest):
     code = "unsupported_parameter"
 
 
+class PriceMissing(InvalidRequest):
+    """403: nobody has said what this model costs, and unknown is never free."""
+
+    status, code = 403, "price_missing"
+    next_step = "An administrator gives it a price, 0, or marks it unmetered."
+
+
 # -- ledger
 
 

@@ -1,6 +1,7 @@
 """The way of a call, written once. Read it aloud; each stage is a folder of its own."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Protocol
 
 from waystation.gateway.call import Call
@@ -56,6 +57,6 @@ async def answer(call: Call, way: Way) -> AsyncGenerator[Event]:
     caller = way.auth.identify(call)
     model = way.catalogue.resolve(call, caller)
     call = way.policy.admit(call, caller, model)
-    async with way.ledger.hold(caller, model, call) as hold:
-        async for event in way.routing.attempt(call, model):
+    async with way.ledger.hold(caller, model, call) as hold, aclosing(way.routing.attempt(call, model)) as events:
+        async for event in events:
             yield hold.meter(event)

@@ -22,6 +22,7 @@ class Call:
         "headers",
         "ignored",
         "operation",
+        "project",
         "request",
         "request_id",
         "started_ns",
@@ -46,6 +47,7 @@ class Call:
         self.headers = headers  # names in lower case; of a repeated one, the last
         self.client = client  # the peer's address, for logs and allow-lists
         self.started_ns = started_ns  # time.monotonic_ns() when the head had been read
+        self.project: str = ""  # whose call it is, once auth knows; queues are fair between projects
         self.deployment: str = ""
         self.attempts: int = 0
         self.ignored: tuple[str, ...] = ()  # parameters that the provider could not use, named in x-waystation-ignored

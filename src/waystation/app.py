@@ -1,0 +1,328 @@
+"""Builds all parts and joins them: what a gateway worker is made of. `python -m waystation.app` runs one for the supervisor.
+
+The only file that knows every part; decides nothing but which part is given to which.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvloop
+from uvicorn.config import Config
+from uvicorn.server import Server
+
+from waystation import __version__
+from waystation.accounts import store as accounts_store
+from waystation.accounts.follow import Follower
+from waystation.accounts.model import LocalModel as AddedModel
+from waystation.accounts.service import LOCAL_MODELS
+from waystation.auth.identify import Identify
+from waystation.catalogue.build import ENGINE, FREE, Offer, build_models, vanished_aliases
+from waystation.catalogue.resolve import Catalogue
+from waystation.cli.local_models import Added, local_models
+from waystation.engine.model import DEFAULT_CHAT_FILE, EMBEDDING_MODEL, LocalModel, engine_origin
+from waystation.engine.provider import EngineProvider
+from waystation.gateway.view import View
+from waystation.http.app import Desk, build_app
+from waystation.http.bounds import Bounds
+from waystation.http.door import Doorway
+from waystation.http.openapi import document
+from waystation.ledger.service import Ledger
+from waystation.ledger.store import CREDIT_TOPIC
+from waystation.metering.tokens import Tokenizers
+from waystation.metrics import Figures, exposition
+from waystation.policy.admit import Policy
+from waystation.providers.openai.provider import OpenAI
+from waystation.readiness import Readiness
+from waystation.routing.direct import Direct, Provider
+from waystation.runtime.clock import Clock
+from waystation.runtime.db import Database
+from waystation.runtime.http_client import HttpClient
+from waystation.runtime.ids import Ids
+from waystation.settings import ModelSettings, Settings, load_settings
+from waystation.wire.gguf import NotGguf, read_head
+from waystation.wire.models import ModelObject, model_list
+from waystation.wire.tokenize import Tokenization, read_tokenize
+
+log = logging.getLogger("waystation")
+
+
+class Parts(msgspec.Struct):
+    """The stages of the way, as `answer` walks them."""
+
+    auth: Identify
+    catalogue: Catalogue
+    policy: Policy
+    ledger: Ledger
+    routing: Direct
+
+
+class Worker:
+    """A gateway worker: opened, serving, closed."""
+
+    def __init__(self, settings: Settings, slot: int) -> None:
+        self.settings = settings
+        self.slot = slot
+        self.clock = Clock()
+        self.ids = Ids()
+        self.view = View()
+        self.http = HttpClient()
+        self.local: dict[str, LocalModel] = {}
+        self.vocabularies: dict[str, Path] = {}
+        self.tokenizers = Tokenizers(self.vocabularies)
+        self.bounds = Bounds(**{name: getattr(settings.server, name) for name in Bounds.__struct_fields__})
+
+    async def open(self) -> None:
+        """Open the data folder, replay what a crash left, fill the view. Raises ServiceUnavailable, OSError."""
+        settings = self.settings
+        self.database = await asyncio.to_thread(Database.open, settings.database_url)
+        self.ledger = await Ledger.open(
+            self.database, settings.data / "journal", self.slot, self.clock, lambda text, model: self.count(text, model)
+        )
+        self.follower = Follower(
+            self.database,
+            self.view,
+            {LOCAL_MODELS: self.local_models_changed, CREDIT_TOPIC: self.ledger.credit_changed},
+        )
+        self.engine = EngineProvider(self.http, settings.data, (), self.tokenizers)
+        await self.follower.load()
+        await self.local_models_changed([])
+        providers: dict[str, Provider] = {ENGINE: self.engine}
+        providers |= {name: OpenAI(provider, self.http) for name, provider in settings.providers.items()}
+        self.way = Parts(
+            Identify(self.view.keys, self.clock.now_s),
+            Catalogue(self.view.models),
+            Policy(self.view.models),
+            self.ledger,
+            Direct(providers),
+        )
+        self.readiness = Readiness(
+            self.view.models, self.http, lambda name: engine_origin(settings.data, name), lambda: self.follower.fault
+        )
+        self.doorway = Doorway(self.way, self.bounds, self.ids.request_id)
+        if settings.providers:
+            gone = vanished_aliases(self.view.models)
+            log.info("a provider is configured: local models no longer answer as %s", ", ".join(gone))
+
+    def count(self, text: str, model: str) -> int:
+        return self.tokenizers.count_tokens(text, self.canonical(model))[0]
+
+    def canonical(self, name: str) -> str:
+        """The model that a name stands for."""
+        model = self.view.models.get(name)
+        return name if model is None or model.alias_of is None else model.alias_of
+
+    async def local_models_changed(self, subjects: Sequence[str]) -> None:
+        """Make the view's models anew: the configuration has stayed, the added models may have changed."""
+        added = await self.database.read(accounts_store.local_models)
+        settings, before = self.settings, self.local
+        self.local = local_models(settings, [Added(model.name, model.path, model.kind) for model in added])
+        for name, model in self.local.items():
+            if before.get(name) != model:
+                self.engine.add(model)
+        self.vocabularies.clear()
+        self.vocabularies.update(
+            {name: model.path for name, model in self.local.items() if model.path is not None and model.kind == "chat"}
+        )
+        offers = [provider_offer(model) for model in settings.models.values() if model.provider is not None]
+        offers += [local_offer(model, settings.models.get(model.name), added) for model in self.local.values()]
+        models = build_models(
+            offers, DEFAULT_CHAT_FILE.model, EMBEDDING_MODEL.name, with_aliases=not settings.providers
+        )
+        self.view.models.clear()
+        self.view.models.update(models)
+
+    def app(self) -> Any:
+        """The Starlette app of everything that is not a call."""
+
+        async def tokenize(body: bytes) -> Tokenization:
+            request = read_tokenize(body)
+            model = self.canonical(request.model)
+            if request.messages is not None:
+                messages = msgspec.to_builtins(request.messages)
+                count, encoding = await asyncio.to_thread(self.tokenizers.count_chat, messages, model)
+                return Tokenization(model=request.model, encoding=encoding, count=count)
+            ids = await asyncio.to_thread(lambda: [self.tokenizers.encode(text, model) for text in request.texts])
+            counts = [len(each) for each in ids]
+            return Tokenization(
+                model=request.model,
+                encoding=self.tokenizers.of(model).name,
+                count=sum(counts),
+                counts=counts,
+                tokens=ids if request.return_tokens else msgspec.UNSET,
+            )
+
+        async def metrics() -> bytes:
+            return exposition(self.figures())
+
+        return build_app(
+            Desk(
+                auth=self.way.auth,
+                catalogue=self.way.catalogue,
+                version=__version__,
+                models_list=lambda models: model_list(model_object(model) for model in models),
+                model_object=model_object,
+                document=lambda base_url: document(__version__, base_url),
+                tokenize=tokenize,
+                readiness=self.readiness.report,
+                metrics=metrics,
+                new_request_id=self.ids.request_id,
+            )
+        )
+
+    def figures(self) -> Figures:
+        counts = self.ledger.counts()
+        return Figures(
+            version=__version__,
+            calls=self.doorway.calls_total,
+            connections=len(self.doorway.doors),
+            open_streams=self.doorway.streams.count,
+            holds=counts.holds,
+            settled=counts.settled,
+            voided=counts.voided,
+            pending=counts.pending,
+            posted=counts.posted,
+            models=len(self.view.models),
+        )
+
+    async def serve(self, listening: socket.socket, ready_fd: int | None) -> None:
+        """Serve until a signal, then drain; what is settled by then is posted."""
+        server = settings_server(self.app(), self.doorway, self.settings)
+        tasks = [asyncio.create_task(work) for work in (self.follower.run(), self.doorway.watch())]
+        if ready_fd is not None:
+            tasks.append(asyncio.create_task(tell_ready(server, ready_fd)))
+        try:
+            await server.serve(sockets=[listening])
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        await self.ledger.close()
+        await self.http.close()
+        await asyncio.to_thread(self.database.close)
+
+
+def settings_server(app: Any, doorway: Doorway, settings: Settings) -> Server:
+    """uvicorn, told to leave all that is ours to us."""
+    return Server(
+        Config(
+            app,
+            http=doorway.protocol(),  # type: ignore[arg-type]
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            backlog=2048,
+            timeout_graceful_shutdown=int(settings.server.drain_s),
+        )
+    )
+
+
+async def tell_ready(server: Server, ready_fd: int) -> None:
+    """Write the supervisor a line as soon as connections are accepted."""
+    while not server.started:
+        await asyncio.sleep(0.005)
+    os.write(ready_fd, b"ready\n")
+    os.close(ready_fd)
+
+
+# -- models of the configuration
+
+
+def provider_offer(model: ModelSettings) -> Offer:
+    assert model.provider is not None
+    assert model.model is not None
+    assert model.context_tokens_max is not None
+    assert model.output_tokens_max is not None
+    return Offer(
+        model.name,
+        model.kind,
+        model.provider,
+        model.model,
+        model.price,
+        model.context_tokens_max,
+        model.output_tokens_max,
+        model.vision,
+        model.tools,
+        model.dimensions,
+    )
+
+
+def local_offer(model: LocalModel, configured: ModelSettings | None, added: Sequence[AddedModel]) -> Offer:
+    """A local model. Its price is the row's or the table's; the built-in models' is a stated 0."""
+    price, created_at = FREE, 0
+    if configured is not None:
+        price = configured.price
+    for row in added:
+        if row.name == model.name:
+            price, created_at = row.price, row.created_at
+    context = _context_tokens(model)
+    return Offer(
+        model.name,
+        model.kind,
+        ENGINE,
+        model.name,
+        price,
+        context,
+        context,
+        dimensions=model.dimensions,
+        created_at=created_at,
+    )
+
+
+def _context_tokens(model: LocalModel) -> int:
+    """How much the model takes: what its file says, at most what the engine gives it."""
+    if model.path is None:
+        return model.context_tokens
+    try:
+        head = read_head(model.path)
+    except (OSError, NotGguf):  # not pulled yet
+        return model.context_tokens
+    trained = head.get(f"{head.get('general.architecture')}.context_length")
+    return min(trained, model.context_tokens) if isinstance(trained, int) and trained > 0 else model.context_tokens
+
+
+def model_object(model: Any) -> ModelObject:
+    return ModelObject(id=model.name, created=model.created_at, owned_by=model.owned_by)
+
+
+# -- the process
+
+
+async def work(settings: Settings, slot: int, listening: socket.socket, ready_fd: int | None) -> None:
+    """One worker's whole life."""
+    worker = Worker(settings, slot)
+    await worker.open()
+    try:
+        await worker.serve(listening, ready_fd)
+    finally:
+        await worker.close()
+
+
+def main() -> None:
+    """Run the worker that the supervisor describes in WAYSTATION_WORKER."""
+    spec = json.loads(os.environ.pop("WAYSTATION_WORKER"))
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    config = None if spec["config"] is None else Path(spec["config"])
+    settings = load_settings(config, Path(spec["data"]), os.environ, spec.get("overrides"))
+    listening = socket.socket(fileno=spec["listen_fd"])
+    listening.setblocking(False)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(work(settings, spec["slot"], listening, spec["ready_fd"]))
+
+
+if __name__ == "__main__":
+    main()

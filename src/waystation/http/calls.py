@@ -1,0 +1,127 @@
+"""Answer one exchange: read the call, walk the way, write what comes."""
+
+import asyncio
+import logging
+import time
+from contextlib import aclosing
+
+from waystation.errors import ApiError, InvalidRequest, ServiceUnavailable
+from waystation.gateway.answer import Way, answer
+from waystation.gateway.call import Call
+from waystation.http.bounds import Bounds
+from waystation.http.exchange import Reply
+from waystation.http.unpack import unpack
+from waystation.terms import Done
+
+log = logging.getLogger("waystation.http")
+
+_JSON_TYPES = (b"application/json", b"")
+_INTERNAL = "The server had an error while processing your request. Sorry about that! Quote the x-request-id when you report it."
+
+
+async def serve_call(exchange: Reply, way: Way, bounds: Bounds) -> None:
+    """Carry an exchange whose request is read to the end of its answer; the outermost layer, so nothing escapes it."""
+    call: Call | None = None
+    try:
+        call = read_call(exchange, bounds)
+        if call.request.stream:
+            await _stream(exchange, call, way, bounds)
+        else:
+            await _whole(exchange, call, way)
+    except ApiError as error:
+        if error.detail:
+            log.warning("%s %s: %s", exchange.request_id, error.code or error.type, error.detail)
+        exchange.fail(error, _found_headers(call))
+    except asyncio.CancelledError:
+        if not exchange.disconnected:  # the server drains and this call took too long
+            exchange.fail(ServiceUnavailable("The server is shutting down. Try again.", retry_after_ms=1000))
+    except Exception:
+        log.exception("%s failed", exchange.request_id)
+        exchange.fail(ApiError(_INTERNAL))
+
+
+def read_call(exchange: Reply, bounds: Bounds) -> Call:
+    """Make a call of the bytes that were sent. Raises the 400 family."""
+    if exchange.error is not None:
+        raise exchange.error
+    route = exchange.route
+    assert route is not None
+    fields = exchange.fields
+    body = exchange.take_body()
+    encoding = fields.get(b"content-encoding")
+    if encoding is not None:
+        body = unpack(body, encoding, bounds.body_decompressed_bytes_max)
+    content_type = fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if content_type not in _JSON_TYPES and not content_type.endswith(b"+json"):
+        # A body that is JSON all the same is taken: curl -d says it is a form.
+        if not body.lstrip(b" \t\r\n").startswith(b"{"):
+            raise InvalidRequest(
+                f"The content-type '{content_type[:60].decode('latin-1')}' is not supported. Send application/json.",
+                code="unsupported_content_type",
+            )
+    return Call(
+        route.operation,
+        exchange.request_id,
+        body,
+        route.read(body),
+        fields.get(b"authorization"),
+        fields,
+        exchange.client_address,
+        exchange.started_ns,
+    )
+
+
+async def _whole(exchange: Reply, call: Call, way: Way) -> None:
+    async with aclosing(answer(call, way)) as events:
+        async for event in events:
+            if type(event) is Done:
+                exchange.answer(200, _headers(call, event), event.data)
+
+
+async def _stream(exchange: Reply, call: Call, way: Way, bounds: Bounds) -> None:
+    with exchange.streams:
+        exchange.watch_silence(b"x-request-id: %b\r\n" % call.request_id.encode(), bounds.silence_s)
+        async with aclosing(answer(call, way)) as events:
+            async for event in events:
+                if not exchange.streaming:
+                    exchange.begin_stream(_headers(call))
+                if type(event) is Done:
+                    exchange.finish(event.data)
+                else:
+                    exchange.send(event.data)
+                    if exchange.stalled:  # a slow reader slows its upstream
+                        await exchange.drained()
+
+
+def _headers(call: Call, done: Done | None = None) -> bytes:
+    """The headers that every call's answer has, as encoded lines."""
+    lines = (
+        b"x-request-id: %b\r\nopenai-processing-ms: %d\r\nopenai-version: 2020-10-01\r\nx-waystation-deployment: %b\r\n"
+        % (
+            call.request_id.encode(),
+            (time.monotonic_ns() - call.started_ns) // 1_000_000,
+            call.deployment.encode(),
+        )
+    )
+    if done is not None:
+        lines += b"x-waystation-cost: %b %b\r\n" % (nano(done.cost_nano), done.currency.encode())
+    if call.attempts > 1:
+        lines += b"x-waystation-attempts: %d\r\n" % call.attempts
+    if call.ignored:
+        lines += b"x-waystation-ignored: %b\r\n" % ", ".join(call.ignored).encode("ascii", "replace")
+    return lines
+
+
+def _found_headers(call: Call | None) -> bytes:
+    """What is known of a failed call: where it went before it failed."""
+    if call is None or not call.deployment:
+        return b""
+    return b"x-waystation-deployment: %b\r\n" % call.deployment.encode()
+
+
+def nano(amount_nano: int) -> bytes:
+    """10⁻⁹ units as a plain decimal: 1_520_000 → 0.00152."""
+    if amount_nano == 0:
+        return b"0"
+    text = f"{amount_nano // 1_000_000_000}.{amount_nano % 1_000_000_000:09d}".rstrip("0").rstrip(".")
+    return text.encode()

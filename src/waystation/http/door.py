@@ -1,0 +1,393 @@
+"""The door: an HTTP/1.1 protocol that takes the API's calls itself and leaves every other URL to uvicorn and its ASGI app.
+
+It is uvicorn's httptools protocol with the parser's callbacks replaced: a call never becomes an ASGI scope. That class is not
+public API, so uvicorn is pinned to a minor version and `tests/unit/http/test_door.py` walks each seam. What is ours here:
+strict parsing (no lenient flags), bounds in size and time, calls, errors in OpenAI's form, and answers in the order of the
+requests of a pipeline, calls and other URLs mixed.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from waystation.errors import (
+    ApiError,
+    HeadTooLarge,
+    InvalidRequest,
+    MethodNotAllowed,
+    RequestTimeout,
+    RequestTooLarge,
+    TooManyConnections,
+)
+from waystation.gateway.answer import Way
+from waystation.http.bounds import Bounds
+from waystation.http.calls import serve_call
+from waystation.http.exchange import Exchange, StreamsOpen, as_cycle
+from waystation.http.routes import CALL_ROUTES
+
+_NOTHING: dict[bytes, bytes] = {}
+_LINGER_S = 2.0  # how long a refused client may go on sending before the connection is cut
+
+
+class Doorway:
+    """What all connections of a worker share: the way, the bounds, the counters and the clock that looks for the late."""
+
+    def __init__(self, way: Way, bounds: Bounds, new_request_id: Callable[[], str]) -> None:
+        self.way = way
+        self.bounds = bounds
+        self.new_request_id = new_request_id
+        self.doors: set[Door] = set()
+        self.streams = StreamsOpen(bounds.streams_max)
+        self.calls_total = 0
+        self.draining = False
+        self._headers_of: list[tuple[bytes, bytes]] | None = None
+        self._headers = b""
+
+    def protocol(self) -> Callable[..., "Door"]:
+        """What uvicorn calls for each connection, as its `http` protocol class."""
+
+        def make(
+            config: Config,
+            server_state: ServerState,
+            app_state: dict[str, Any],
+            _loop: asyncio.AbstractEventLoop | None = None,
+        ) -> Door:
+            return Door(self, config, server_state, app_state, _loop)
+
+        return make
+
+    def common_headers(self, server_state: ServerState) -> bytes:
+        """uvicorn's default headers (the date, once a second) as encoded lines."""
+        headers = server_state.default_headers
+        if headers is not self._headers_of:
+            self._headers_of = headers
+            self._headers = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+        return self._headers
+
+    async def watch(self, every_s: float = 1.0) -> None:
+        """Once a second: end what is late. One look over all connections costs less than a timer for each request."""
+        while True:
+            await asyncio.sleep(every_s)
+            now = asyncio.get_running_loop().time()
+            for door in list(self.doors):
+                if door.deadline <= now:
+                    door.too_late()
+
+
+class Door(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(
+        self,
+        doorway: Doorway,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.doorway = doorway
+        self.bounds = doorway.bounds
+        self.client_address = ""
+        self.deadline = float("inf")  # loop time by which what we wait for must have come
+        self._fields: dict[bytes, bytes] = {}
+        self._in_head = True
+        self._head_size = 0
+        self._declined: bytes | None = None  # a head that offered another protocol, without the offer
+        self._refused = False  # a request could not be parsed: nothing that follows it is read
+        # The parser calls this once a header: a method of dict is the one callback that costs no Python frame.
+        self.on_header = self._fields.__setitem__  # type: ignore[method-assign]
+        self.parser = httptools.HttpRequestParser(self)  # uvicorn's has a lenient flag set; this one is strict
+
+    # -- the connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.client_address = self.client[0] if self.client else ""
+        self.doorway.doors.add(self)
+        self.deadline = self.loop.time() + self.bounds.head_time_s
+        if len(self.doorway.doors) > self.bounds.connections_max:
+            self._refuse(
+                TooManyConnections("The server has too many open connections. Try again.", retry_after_ms=1000)
+            )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.doorway.doors.discard(self)
+        cycle: Any = self.cycle
+        pipeline = [pair[0] for pair in self.pipeline]
+        super().connection_lost(exc)
+        self.pipeline.clear()
+        for waiting in (cycle, *pipeline):
+            if isinstance(waiting, Exchange):
+                waiting.leave()
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        if self._in_head:
+            if self._head_size == 0:
+                self.deadline = self.loop.time() + self.bounds.head_time_s
+            self._head_size += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._refuse(_cause(error))
+        else:
+            if self._in_head and self._head_size > self.bounds.head_bytes_max:
+                self._refuse(HeadTooLarge(f"The request's head is larger than {self.bounds.head_bytes_max} bytes."))
+
+    def too_late(self) -> None:
+        """The deadline has passed: an idle connection is closed, a half-sent request is told so, a stuck reader dropped."""
+        self.deadline = float("inf")
+        if self.flow.write_paused or self._refused:
+            self.transport.abort()
+        elif self._head_size == 0 and self._in_head:
+            self.transport.close()
+        else:
+            self._refuse(RequestTimeout("The request did not arrive in time. Send it again."))
+
+    def part(self, *, abruptly: bool) -> None:
+        """Close after an answer. A client that is still sending is given time to read it: a close with unread bytes is a reset."""
+        self._refused = True
+        if abruptly or not self.transport.can_write_eof():
+            self.transport.close()
+        else:
+            self.transport.write_eof()
+            self.deadline = self.loop.time() + _LINGER_S
+
+    def shutdown(self) -> None:
+        """The server drains: what is being answered is finished, then the connection closes."""
+        for waiting, _ in self.pipeline:
+            waiting.keep_alive = False
+        super().shutdown()
+
+    # -- the parser's callbacks, in the order of a request
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if (
+            self._head_size > self.bounds.head_bytes_max
+            and sum(map(len, self._fields)) + sum(map(len, self._fields.values())) > self.bounds.head_bytes_max
+        ):
+            raise HeadTooLarge(f"The request's head is larger than {self.bounds.head_bytes_max} bytes.")
+        fields = {name.lower(): value for name, value in self._fields.items()}
+        self._fields.clear()
+        self.deadline = self.loop.time() + self.bounds.body_time_s
+        if self.parser.should_upgrade() and not self._is_websocket(fields):
+            self._declined = self._head_without_offer(fields)
+            return
+        target = self.url
+        if b"?" in target:
+            target = target.partition(b"?")[0]
+        route = CALL_ROUTES.get(target)
+        if route is None:
+            self._leave_to_asgi(fields)
+            return
+        exchange = Exchange(
+            self,
+            route,
+            fields,
+            self.parser.should_keep_alive() and not self.doorway.draining,
+            self.doorway.new_request_id(),
+            time.monotonic_ns(),
+        )
+        method = self.parser.get_method()
+        if method != b"POST":
+            if method in (b"OPTIONS", b"HEAD"):
+                self._leave_to_asgi(fields)
+                return
+            exchange.error = MethodNotAllowed(
+                f"Not allowed to {method.decode()} on {target.decode('latin-1')}. Only POST is. (HINT: Perhaps you meant to use a different HTTP method?)",
+                headers=(("allow", "POST, OPTIONS"),),
+            )
+        length = fields.get(b"content-length")
+        if length is not None and int(length) > self.bounds.body_bytes_max:
+            exchange.error = self._too_large()
+            exchange.keep_alive = False
+        elif fields.get(b"expect", b"").lower() == b"100-continue" and exchange.error is None:
+            # Also for a request behind others in the pipeline: a client that waits for this sends none ahead.
+            if self.cycle is None or self.cycle.response_complete:
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._queue(exchange)
+
+    def on_body(self, body: bytes) -> None:
+        cycle: Any = self.cycle
+        if type(cycle) is not Exchange:
+            super().on_body(body)
+        elif not cycle.response_complete and cycle.error is None:
+            cycle.feed(body)
+            if cycle.body_size > self.bounds.body_bytes_max:
+                cycle.error = self._too_large()
+                cycle.keep_alive = False
+                cycle.take_body()
+                self._start_asgi_task(as_cycle(cycle), None)  # type: ignore[arg-type]
+
+    def on_message_complete(self) -> None:
+        if self._declined is not None:
+            return
+        self._in_head = True
+        self._head_size = 0
+        self.deadline = float("inf")
+        cycle: Any = self.cycle
+        if type(cycle) is not Exchange:
+            super().on_message_complete()
+            return
+        cycle.read_whole = True
+        if not self.pipeline or self.pipeline[0][0] is not cycle:  # nobody is before it
+            self._start(cycle)
+
+    # -- the pipeline: answers leave in the order of their requests
+
+    def _queue(self, exchange: Exchange) -> None:
+        before: Any = self.cycle
+        self.cycle = as_cycle(exchange)
+        if before is None or before.response_complete:
+            if exchange.error is not None:
+                self._start(exchange)
+        else:
+            self.pipeline.appendleft((as_cycle(exchange), None))  # type: ignore[arg-type]
+            if len(self.pipeline) >= self.bounds.pipelined_max:
+                self.flow.pause_reading()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """uvicorn calls this for the request whose turn it is."""
+        if type(cycle) is Exchange:
+            if cycle.read_whole or cycle.error is not None:
+                self._start(cycle)
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _start(self, exchange: Exchange) -> None:
+        if exchange.task is not None or exchange.response_complete:
+            return
+        if exchange.error is not None:
+            # Nothing to await: the refusal is written at once. What the client still sends of the body is not kept.
+            exchange.fail(exchange.error)
+            return
+        doorway = self.doorway
+        doorway.calls_total += 1
+        task = self.loop.create_task(serve_call(exchange, doorway.way, self.bounds))
+        exchange.task = task
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            if len(self.pipeline) < self.bounds.pipelined_max:
+                self.flow.resume_reading()
+            self._start_asgi_task(cycle, app)
+        else:
+            self.flow.resume_reading()
+            if self._in_head and self._head_size == 0:
+                self.deadline = self.loop.time() + self.bounds.keep_alive_s
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer what can't be read, in its turn, and close: where one request ends and the next begins is not known."""
+        self._refused = True
+        self.deadline = self.loop.time() + self.bounds.write_stall_s
+        current: Any = self.cycle
+        if (
+            type(current) is Exchange
+            and not current.read_whole
+            and not current.response_complete
+            and current.task is None
+        ):
+            current.error, current.keep_alive = error, False
+            if not self.pipeline or self.pipeline[0][0] is not current:
+                self._start(current)
+            return
+        if (
+            current is not None
+            and not current.response_complete
+            and type(current) is not Exchange
+            and current.more_body
+        ):
+            self.transport.close()  # an ASGI request broken in its body: its app sees the disconnect
+            return
+        exchange = Exchange(self, None, _NOTHING, False, self.doorway.new_request_id(), time.monotonic_ns())
+        exchange.error = error
+        self._queue(exchange)
+
+    def _too_large(self) -> RequestTooLarge:
+        return RequestTooLarge(
+            f"The request body is larger than {self.bounds.body_bytes_max} bytes. Send less, or raise server.body_bytes_max."
+        )
+
+    # -- what is not a call
+
+    def _leave_to_asgi(self, fields: dict[bytes, bytes]) -> None:
+        self.headers = list(fields.items())
+        self.expect_100_continue = fields.get(b"expect", b"").lower() == b"100-continue"
+        self.scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "root_path": self.root_path,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+        }  # type: ignore[typeddict-item]
+        super().on_headers_complete()
+
+    def _upgrade(self, rest: bytes) -> None:
+        """The parser has stopped at the end of a head that offers another protocol."""
+        if self._declined is None:
+            self.handle_websocket_upgrade()
+            return
+        # Somebody offers h2c: RFC 9110 7.8 lets us go on in HTTP/1.1, but the parser takes the body for the new protocol's.
+        # So it reads the same head again, without the offer.
+        head, self._declined = self._declined, None
+        self._in_head, self._head_size = True, 0
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(head + rest)
+
+    def _is_websocket(self, fields: dict[bytes, bytes]) -> bool:
+        return fields.get(b"upgrade", b"").lower() == b"websocket" and self._should_upgrade_to_ws()
+
+    def _head_without_offer(self, fields: dict[bytes, bytes]) -> bytes:
+        kept = [
+            b"%b: %b\r\n" % pair
+            for pair in fields.items()
+            if pair[0] not in (b"upgrade", b"connection", b"http2-settings")
+        ]
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (self.parser.get_method(), self.url, b"".join(kept))
+
+    # -- for the exchanges
+
+    def common_headers(self) -> bytes:
+        return self.doorway.common_headers(self.server_state)
+
+    async def drained(self) -> None:
+        """Wait until the client has read enough for more to be written."""
+        self.deadline = self.loop.time() + self.bounds.write_stall_s
+        await self.flow.drain()
+        self.deadline = float("inf")
+
+
+def _cause(error: httptools.HttpParserError) -> ApiError:
+    """What to tell of a parser's error: our own refusal raised in a callback, or that this is no HTTP."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ApiError):
+            return seen
+        seen = seen.__context__
+    return InvalidRequest("The request is not valid HTTP/1.1.", detail=str(error))

@@ -1,0 +1,260 @@
+"""One call at the door: a request being read, then its answer being written, on one connection.
+
+`door.py` feeds it; `calls.py` answers it, and knows it only as a `Reply`. It stands in uvicorn's pipeline where uvicorn has its
+request-response cycle, so it carries that class's few public attributes (`response_complete`, `disconnected`, `keep_alive`,
+`message_event`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
+
+from waystation.errors import ApiError, ServiceUnavailable
+from waystation.http.errors import error_body, error_event, error_headers
+
+if TYPE_CHECKING:
+    from waystation.http.door import Door
+    from waystation.http.routes import CallRoute
+
+_STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+_JSON = b"content-type: application/json\r\n"
+_STREAM = (
+    b"content-type: text/event-stream; charset=utf-8\r\n"
+    b"cache-control: no-cache\r\n"
+    b"x-accel-buffering: no\r\n"
+    b"transfer-encoding: chunked\r\n"
+)
+_CLOSE = b"connection: close\r\n"
+_COMMENT = b": still working\n\n"
+
+
+class StreamsOpen:
+    """Counts open streams: `with` lets one in, or raises ServiceUnavailable when there are too many."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.count = 0
+
+    def __enter__(self) -> None:
+        if self.count >= self.most:
+            raise ServiceUnavailable("The server has too many open streams. Try again.", retry_after_ms=1000)
+        self.count += 1
+
+    def __exit__(self, *exception: object) -> None:
+        self.count -= 1
+
+
+class Reply(Protocol):
+    """What `calls.py` asks of an exchange, whatever carries it: the door's own protocol, or an ASGI server."""
+
+    route: CallRoute | None
+    fields: dict[bytes, bytes]  # the request's headers, names in lower case
+    request_id: str
+    started_ns: int
+    error: ApiError | None  # the request was refused before it was read
+    streaming: bool
+    disconnected: bool
+
+    @property
+    def client_address(self) -> str: ...
+    @property
+    def streams(self) -> StreamsOpen: ...
+    @property
+    def stalled(self) -> bool:
+        """The client reads more slowly than we write: await `drained` before the next piece."""
+        ...
+
+    async def drained(self) -> None: ...
+    def take_body(self) -> bytes: ...
+    def answer(self, status: int, headers: bytes, body: bytes) -> None: ...
+    def begin_stream(self, headers: bytes) -> None: ...
+    def send(self, data: bytes) -> None: ...
+    def finish(self, data: bytes) -> None: ...
+    def fail(self, error: ApiError, headers: bytes = b"") -> None: ...
+    def watch_silence(self, headers: bytes, silence_s: float) -> None: ...
+
+
+class _NoEvent:
+    """uvicorn sets its cycle's event when the connection is lost; an exchange is told by `leave` instead."""
+
+    def set(self) -> None: ...
+
+
+_NO_EVENT = _NoEvent()
+
+
+class Exchange:
+    """A call's request and answer. Everything is written to the transport at most once, in order, and never after the end."""
+
+    __slots__ = (
+        "_chunks",
+        "_silence",
+        "body_size",
+        "disconnected",
+        "door",
+        "error",
+        "fields",
+        "keep_alive",
+        "read_whole",
+        "request_id",
+        "response_complete",
+        "route",
+        "started_ns",
+        "streaming",
+        "task",
+        "wrote_at",
+    )
+
+    message_event = _NO_EVENT
+
+    def __init__(
+        self,
+        door: Door,
+        route: CallRoute | None,
+        fields: dict[bytes, bytes],
+        keep_alive: bool,
+        request_id: str,
+        started_ns: int,
+    ) -> None:
+        self.door = door
+        self.route = route
+        self.fields = fields
+        self.keep_alive = keep_alive
+        self.request_id = request_id
+        self.started_ns = started_ns
+        self.error: ApiError | None = None  # the door refuses it: no call is made of it
+        self.read_whole = False
+        self.body_size = 0
+        self._chunks: list[bytes] = []
+        self.task: asyncio.Task[None] | None = None
+        self.streaming = False  # the head of a stream has gone out: from here on errors are events
+        self.response_complete = False
+        self.disconnected = False
+        self._silence: asyncio.TimerHandle | None = None
+        self.wrote_at = 0.0
+
+    # -- the request
+
+    def feed(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self.body_size += len(chunk)
+
+    def take_body(self) -> bytes:
+        """The body as it was sent, once; the pieces are let go."""
+        chunks, self._chunks = self._chunks, []
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    # -- the answer
+
+    @property
+    def client_address(self) -> str:
+        return self.door.client_address
+
+    @property
+    def streams(self) -> StreamsOpen:
+        return self.door.doorway.streams
+
+    @property
+    def stalled(self) -> bool:
+        return self.door.flow.write_paused
+
+    async def drained(self) -> None:
+        await self.door.drained()
+
+    def answer(self, status: int, headers: bytes, body: bytes) -> None:
+        """Write a whole answer of JSON in one piece. `headers` are encoded lines."""
+        if self.response_complete or self.disconnected:
+            return
+        head = b"%b%b%b%b%bcontent-length: %d\r\n\r\n" % (
+            _STATUS_LINES[status],
+            self.door.common_headers(),
+            _JSON,
+            headers,
+            b"" if self.keep_alive else _CLOSE,
+            len(body),
+        )
+        self.door.transport.write(head + body)
+        self._end()
+
+    def begin_stream(self, headers: bytes) -> None:
+        """Write the head of a stream. A silent stream gets a comment every `silence_s` from here on."""
+        self.streaming = True
+        if self.disconnected:
+            return
+        self.door.transport.write(
+            b"%b%b%b%b%b\r\n"
+            % (_STATUS_LINES[200], self.door.common_headers(), _STREAM, headers, b"" if self.keep_alive else _CLOSE)
+        )
+
+    def send(self, data: bytes) -> None:
+        """Write events of a stream. The caller awaits `door.flow.drain()` when `door.flow.write_paused`."""
+        if self.disconnected or self.response_complete:
+            return
+        self.door.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        self.wrote_at = self.door.loop.time()
+
+    def finish(self, data: bytes) -> None:
+        """Write the last events of a stream and end it."""
+        if self.disconnected or self.response_complete:
+            return
+        self.door.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n")
+        self._end()
+
+    def fail(self, error: ApiError, headers: bytes = b"") -> None:
+        """End with an error: a whole answer if nothing went out yet, else the stream's last event."""
+        if self.streaming:
+            self.finish(error_event(error))
+            return
+        self.answer(error.status, refusal_lines(self.request_id, error) + headers, error_body(error))
+
+    def watch_silence(self, headers: bytes, silence_s: float) -> None:
+        """From now on send a comment whenever nothing was sent for `silence_s`; begins the stream if need be."""
+        loop = self.door.loop
+        self.wrote_at = loop.time()
+
+        def look() -> None:
+            if self.response_complete or self.disconnected:
+                return
+            wait_s = self.wrote_at + silence_s - loop.time()
+            if wait_s <= 0:
+                if not self.streaming:
+                    self.begin_stream(headers)
+                self.send(_COMMENT)
+                wait_s = silence_s
+            self._silence = loop.call_later(wait_s, look)
+
+        self._silence = loop.call_later(silence_s, look)
+
+    def leave(self) -> None:
+        """The client has gone: stop the call, which settles what it used."""
+        self.disconnected = True
+        self._stop_timer()
+        if self.task is not None:
+            self.task.cancel()
+
+    def _stop_timer(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
+    def _end(self) -> None:
+        self.response_complete = True
+        self._stop_timer()
+        if not self.keep_alive:
+            self.door.part(abruptly=self.read_whole)
+        self.door.on_response_complete()
+
+
+def refusal_lines(request_id: str, error: ApiError) -> bytes:
+    """The headers of an error's answer, as encoded lines."""
+    lines = b"x-request-id: %b\r\n" % request_id.encode()
+    for name, value in error_headers(error):
+        lines += b"%b: %b\r\n" % (name.encode(), value.encode("latin-1", "replace"))
+    return lines
+
+
+def as_cycle(exchange: Exchange) -> Any:
+    """The exchange in the place of uvicorn's cycle, which it need not subclass."""
+    return exchange

@@ -1,0 +1,180 @@
+"""Our own OpenAPI document, made of the structs that requests are read into, so that it can't promise something else.
+
+Plain data in, plain data out: serving it is the business of the routes.
+"""
+
+from typing import Any
+
+import msgspec
+
+from waystation.wire.answers import ChatCompletion, ChatCompletionChunk, Completion, EmbeddingList, ErrorBody
+from waystation.wire.chat import ChatRequest
+from waystation.wire.completions import CompletionRequest
+from waystation.wire.embeddings import EmbeddingsRequest
+from waystation.wire.models import ModelList, ModelObject
+from waystation.wire.tokenize import Tokenization, TokenizeRequest
+
+_STRUCTS = (
+    ChatRequest,
+    CompletionRequest,
+    EmbeddingsRequest,
+    TokenizeRequest,
+    ChatCompletion,
+    ChatCompletionChunk,
+    Completion,
+    EmbeddingList,
+    ModelObject,
+    ModelList,
+    Tokenization,
+    ErrorBody,
+)
+_REF = "#/components/schemas/{name}"
+# What any call can meet on its way, in the order of `errors.py`. 413, 415, 431 and 408 come from the door.
+_CALL_ERRORS = {
+    400: "The request is malformed, or a parameter is of a wrong type or range; `param` names it.",
+    401: "The key is missing, malformed, wrong or revoked.",
+    403: "The key may not do this.",
+    404: "There is no such model.",
+    408: "The request took too long to arrive.",
+    413: "The request is too large.",
+    415: "The body is encoded in a way that is not supported.",
+    429: "A rate limit or a budget is reached, or the engine's queue is full; `retry-after-ms` says when to try again.",
+    500: "The server made a mistake.",
+    502: "The provider failed.",
+    503: "The model is loading or the server is draining; `retry-after` says when to try again.",
+    504: "The provider took too long.",
+}
+_READ_ERRORS = {code: _CALL_ERRORS[code] for code in (401, 403, 404, 500, 503)}
+
+
+def document(version: str, server_url: str) -> dict[str, Any]:
+    """The whole document, OpenAPI 3.1. `server_url` is the origin without `/v1`."""
+    _, schemas = msgspec.json.schema_components(_STRUCTS, ref_template=_REF)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Waystation",
+            "version": version,
+            "description": "An OpenAI-compatible gateway with a model of its own.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": server_url}],
+        "security": [{"ApiKeyAuth": []}],
+        "tags": [{"name": tag} for tag in ("Chat", "Completions", "Embeddings", "Models", "Waystation", "Server")],
+        "paths": {**_calls(), **_models(), **_server()},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"ApiKeyAuth": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _calls() -> dict[str, Any]:
+    return {
+        "/v1/chat/completions": {
+            "post": _operation(
+                "createChatCompletion", "Chat", "Answer a chat.", ChatRequest, ChatCompletion, ChatCompletionChunk
+            )
+        },
+        "/v1/completions": {
+            "post": _operation(
+                "createCompletion", "Completions", "Complete a prompt.", CompletionRequest, Completion, Completion
+            )
+        },
+        "/v1/embeddings": {
+            "post": _operation("createEmbedding", "Embeddings", "Embed texts.", EmbeddingsRequest, EmbeddingList)
+        },
+        "/v1/waystation/tokenize": {
+            "post": _operation(
+                "createTokenization", "Waystation", "Count a text's tokens.", TokenizeRequest, Tokenization
+            )
+        },
+    }
+
+
+def _models() -> dict[str, Any]:
+    name = {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}, "description": "Its name."}
+    return {
+        "/v1/models": {"get": _reading("listModels", "The models that this key may use.", ModelList)},
+        "/v1/models/{model}": {
+            "get": _reading("retrieveModel", "One model.", ModelObject) | {"parameters": [name]},
+        },
+    }
+
+
+def _server() -> dict[str, Any]:
+    """What needs no key."""
+    anything = {"schema": {"type": "object"}}
+    text = {"schema": {"type": "string"}}
+    return {
+        "/health": _open("getHealth", "Whether the process lives.", {200: "It does."}, "application/json", anything),
+        "/ready": _open(
+            "getReady",
+            "Whether calls can be answered: the database and a model are there.",
+            {200: "They can.", 503: "Not now; the body says what is missing."},
+            "application/json",
+            anything,
+        ),
+        "/metrics": _open(
+            "getMetrics",
+            "Figures in Prometheus' format.",
+            {200: "The figures.", 401: "From another machine they need a token."},
+            "text/plain",
+            text,
+        ),
+        "/version": _open("getVersion", "The version that runs.", {200: "It."}, "application/json", anything),
+        "/openapi.json": _open("getOpenapi", "This document.", {200: "It."}, "application/json", anything),
+    }
+
+
+def _operation(
+    name: str, tag: str, summary: str, request: type, answer: type, event: type | None = None
+) -> dict[str, Any]:
+    content = {"application/json": {"schema": _ref(answer)}}
+    if event is not None:
+        content["text/event-stream"] = {
+            "schema": {
+                "type": "string",
+                "description": f"Server-sent events, each with a {event.__name__}, then `data: [DONE]`.",
+                "contentMediaType": "text/event-stream",
+            }
+        }
+    return {
+        "operationId": name,
+        "tags": [tag],
+        "summary": summary,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(request)}}},
+        "responses": {"200": {"description": "The answer.", "content": content}} | _errors(_CALL_ERRORS),
+    }
+
+
+def _reading(name: str, summary: str, answer: type) -> dict[str, Any]:
+    found = {"200": {"description": summary, "content": {"application/json": {"schema": _ref(answer)}}}}
+    return {"operationId": name, "tags": ["Models"], "summary": summary, "responses": found | _errors(_READ_ERRORS)}
+
+
+def _open(name: str, summary: str, answers: dict[int, str], media: str, content: dict[str, Any]) -> dict[str, Any]:
+    responses = {str(status): {"description": says, "content": {media: content}} for status, says in answers.items()}
+    if 401 in answers:
+        responses["401"] = _error(answers[401])
+    return {
+        "get": {
+            "operationId": name,
+            "tags": ["Server"],
+            "summary": summary,
+            "security": [],
+            "responses": responses,
+        }
+    }
+
+
+def _errors(codes: dict[int, str]) -> dict[str, Any]:
+    return {str(status): _error(says) for status, says in codes.items()}
+
+
+def _error(says: str) -> dict[str, Any]:
+    return {"description": says, "content": {"application/json": {"schema": _ref(ErrorBody)}}}
+
+
+def _ref(struct: type) -> dict[str, str]:
+    return {"$ref": _REF.format(name=struct.__name__)}

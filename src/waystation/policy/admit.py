@@ -1,0 +1,45 @@
+"""May they, and can the model do it: a call's request held against the model's abilities."""
+
+from collections.abc import Mapping
+
+from waystation.errors import InvalidRequest, Unsupported
+from waystation.gateway.call import Call
+from waystation.terms import Caller, Model, Operation
+
+_INSTEAD = {
+    Operation.CHAT: "/v1/chat/completions",
+    Operation.COMPLETION: "/v1/completions",
+    Operation.EMBEDDINGS: "/v1/embeddings",
+}
+
+
+class Policy:
+    """The checks that need the model. `models` is the view's own dict, asked only to say which model could have done it."""
+
+    def __init__(self, models: Mapping[str, Model]) -> None:
+        self._models = models
+
+    def admit(self, call: Call, caller: Caller, model: Model) -> Call:
+        """Let the call pass as it is. Raises InvalidRequest or Unsupported with `param`."""
+        abilities = model.abilities
+        if call.operation not in abilities.operations:
+            offered = " or ".join(sorted(_INSTEAD[operation] for operation in abilities.operations))
+            raise InvalidRequest(
+                f"The model `{model.name}` is not supported in the {_INSTEAD[call.operation]} endpoint. Use it with {offered}.",
+                param="model",
+                code="unsupported_endpoint",
+            )
+        request = call.request
+        if request.has_images and not abilities.vision:
+            raise Unsupported(
+                f"Invalid content type: the model `{model.name}` can't see images. {self._who_sees()}",
+                param=request.image_param,
+                code="invalid_value",
+            )
+        return call
+
+    def _who_sees(self) -> str:
+        seeing = sorted(model.name for model in self._models.values() if model.abilities.vision)
+        if not seeing:
+            return "No model configured here can; an administrator can add one with `vision = true`."
+        return f"These can: {', '.join(seeing[:5])}."
