@@ -25,7 +25,7 @@ from waystation.accounts.follow import Follower
 from waystation.accounts.model import LocalModel as AddedModel
 from waystation.accounts.service import LOCAL_MODELS
 from waystation.auth.identify import Identify
-from waystation.catalogue.build import ENGINE, FREE, Offer, build_models, vanished_aliases
+from waystation.catalogue.build import FREE, Offer, build_models, vanished_aliases
 from waystation.catalogue.resolve import Catalogue
 from waystation.cli.local_models import Added, local_models
 from waystation.engine.model import DEFAULT_CHAT_FILE, EMBEDDING_MODEL, LocalModel, engine_origin
@@ -34,20 +34,21 @@ from waystation.gateway.view import View
 from waystation.http.app import Desk, build_app
 from waystation.http.bounds import Bounds
 from waystation.http.door import Doorway
+from waystation.http.metrics import Figures, exposition
 from waystation.http.openapi import document
+from waystation.http.readiness import Readiness
 from waystation.ledger.service import Ledger
 from waystation.ledger.store import CREDIT_TOPIC
 from waystation.metering.tokens import Tokenizers
-from waystation.metrics import Figures, exposition
 from waystation.policy.admit import Policy
 from waystation.providers.openai.provider import OpenAI
-from waystation.readiness import Readiness
 from waystation.routing.direct import Direct, Provider
 from waystation.runtime.clock import Clock
 from waystation.runtime.db import Database
 from waystation.runtime.http_client import HttpClient
 from waystation.runtime.ids import Ids
 from waystation.settings import ModelSettings, Settings, load_settings
+from waystation.terms import ENGINE
 from waystation.wire.gguf import NotGguf, read_head
 from waystation.wire.models import ModelObject, model_list
 from waystation.wire.tokenize import Tokenization, read_tokenize
@@ -94,6 +95,7 @@ class Worker:
         )
         self.engine = EngineProvider(self.http, settings.data, (), self.tokenizers)
         await self.follower.load()
+        await self.ledger.credit_changed()  # what was granted between the two loads
         await self.local_models_changed([])
         providers: dict[str, Provider] = {ENGINE: self.engine}
         providers |= {name: OpenAI(provider, self.http) for name, provider in settings.providers.items()}
@@ -105,7 +107,7 @@ class Worker:
             Direct(providers),
         )
         self.readiness = Readiness(
-            self.view.models, self.http, lambda name: engine_origin(settings.data, name), lambda: self.follower.fault
+            self.view.models, self.http, lambda name: engine_origin(settings.data, name), lambda: self.follower.fault or self.ledger.fault
         )
         self.doorway = Doorway(self.way, self.bounds, self.ids.request_id)
         if settings.providers:

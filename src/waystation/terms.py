@@ -9,6 +9,9 @@ from enum import StrEnum
 import msgspec
 
 
+ENGINE = "local"  # the provider that is this machine's own engine; no configured provider may have its name
+
+
 class Operation(StrEnum):
     """What a call asks for; the word that usage rows and metrics use (OpenTelemetry GenAI names where they exist)."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from waystation.terms import Abilities, Deployment, Model, Operation, Price
+from waystation.terms import ENGINE, Abilities, Deployment, Model, Operation, Price
 
 FREE = Price("USD", 0, 0, source="local model")
 
@@ -29,9 +29,6 @@ class Offer(msgspec.Struct, frozen=True):
     tools: bool = True
     dimensions: int | None = None
     created_at: int = 0
-
-
-ENGINE = "local"
 
 
 def build_models(

@@ -1,7 +1,7 @@
 """Which models there are."""
 
-from waystation.catalogue.build import CHAT_ALIASES, EMBEDDING_ALIASES, ENGINE, FREE, Offer, build_models, vanished_aliases
-from waystation.terms import Operation
+from waystation.catalogue.build import CHAT_ALIASES, EMBEDDING_ALIASES, FREE, Offer, build_models, vanished_aliases
+from waystation.terms import ENGINE, Operation
 
 QWEN = Offer("qwen", "chat", ENGINE, "qwen", FREE, 32768, 8192)
 E5 = Offer("e5", "embedding", ENGINE, "e5", FREE, 512, 0, dimensions=384)

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from waystation.catalogue.build import ENGINE
-from waystation.terms import Model
+from waystation.terms import ENGINE, Model
 from waystation.wire.http import Http, HttpFault, Origin, Timeouts
 
 _PATIENCE = Timeouts(connect_s=1.0, first_byte_s=2.0, idle_s=1.0, total_s=2.0)

@@ -1,0 +1,208 @@
+"""A call's hold, whichever way the call ends."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.unit.ledger.ledger_stand import (
+    MODEL,
+    POSTPAID,
+    PREPAID,
+    USED_NANO,
+    Asked,
+    answered,
+    call,
+    done,
+    opened,
+    piece,
+    problems,
+    run,
+    usage_rows,
+)
+from waystation.errors import InsufficientQuota, UpstreamFailed
+from waystation.ledger import store
+from waystation.ledger.bounds import input_tokens_bound, output_tokens_bound
+from waystation.terms import Done, Operation, Usage
+
+BOUND_NANO = (
+    56 + 512
+) * 2_000 + 1_000 * 8_000  # of a call of the stand: its body and the template, the model's maximum
+
+
+def test_done_comes_back_settled_and_becomes_a_usage_row(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            end = await answered(ledger, "req_1")
+            assert (end.cost_nano, end.currency) == (USED_NANO, "USD")
+            assert ledger.counts().pending == 1
+            await ledger.flush()
+            row = (await usage_rows(database))["req_1"]
+            assert (row.input_tokens, row.output_tokens, row.status, row.cost_nano, row.estimated) == (
+                10,
+                5,
+                "ok",
+                USED_NANO,
+                0,
+            )
+            assert await problems(database) == []
+            counts = ledger.counts()
+            assert (counts.holds, counts.open, counts.settled, counts.voided, counts.pending, counts.posted) == (
+                1,
+                0,
+                1,
+                0,
+                0,
+                1,
+            )
+
+    run(story)
+
+
+def test_nothing_used_is_void(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            with pytest.raises(UpstreamFailed):
+                async with ledger.hold(POSTPAID, MODEL, call("req_1")):
+                    raise UpstreamFailed("broken")
+            async with ledger.hold(POSTPAID, MODEL, call("req_2")) as hold:
+                hold.meter(piece(""))  # an answer that has begun, but said nothing
+            await ledger.flush()
+            assert await usage_rows(database) == {}
+            assert (ledger.counts().voided, ledger.counts().open) == (2, 0)
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(asyncio.CancelledError(), "cancelled"), (GeneratorExit(), "cancelled"), (UpstreamFailed("broken"), "error")],
+)
+def test_what_was_received_is_charged(tmp_path: Path, error: BaseException, status: str) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            with suppress(type(error)):
+                async with ledger.hold(POSTPAID, MODEL, call("req_1", Asked(stream=True))) as hold:
+                    hold.meter(piece("four "))
+                    hold.meter(piece("five six"))
+                    raise error
+            await ledger.flush()
+            row = (await usage_rows(database))["req_1"]
+            # "user", "one two three" went in; "four five six" came out.
+            assert (row.input_tokens, row.output_tokens, row.estimated, row.status, row.stream) == (4, 3, 1, status, 1)
+            assert row.cost_nano == 4 * 2_000 + 3 * 8_000
+
+    run(story)
+
+
+def test_without_usage_from_the_provider_tokens_are_counted(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (_, ledger):
+            async with ledger.hold(POSTPAID, MODEL, call("req_1", Asked(stream=True))) as hold:
+                hold.meter(piece("four five"))
+                streamed = hold.meter(done(None))
+            whole = Done(b'{"choices":[{"message":{"role":"assistant","content":"four five six"}}]}', None)
+            async with ledger.hold(POSTPAID, MODEL, call("req_2")) as hold:
+                hold.meter(whole)
+            assert isinstance(streamed, Done)
+            assert streamed.usage == Usage(4, 2, estimated=True)
+            assert whole.usage is not None
+            assert (whole.usage.output_tokens, whole.usage.estimated) == (4, True)  # its role is a word too
+
+    run(story)
+
+
+def test_a_broken_tokenizer_does_not_keep_a_call_from_being_settled(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_text: str, _model: str) -> int:
+        raise RuntimeError("no vocabulary")
+
+    async def story() -> None:
+        async with opened(tmp_path) as (_, ledger):
+            ledger._desk.count_tokens = broken
+            async with ledger.hold(POSTPAID, MODEL, call("req_1", Asked(stream=True))) as hold:
+                hold.meter(piece("12345678"))
+            assert ledger.counts().settled == 1
+
+    run(story)
+    assert "tokens can't be counted" in caplog.text
+
+
+def test_a_customer_is_never_charged_above_the_hold(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            end = await answered(ledger, "req_1", usage=Usage(10, 5_000))  # the model's maximum is 1000
+            assert end.cost_nano == BOUND_NANO
+            await ledger.flush()
+            row = (await usage_rows(database))["req_1"]
+            assert row.variance_nano == 10 * 2_000 + 5_000 * 8_000 - BOUND_NANO
+            assert await problems(database) == []
+
+    run(story)
+
+
+def test_a_providers_nonsense_is_made_possible(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            await answered(ledger, "req_1", usage=Usage(-5, 10**30, cached_tokens=7, reasoning_tokens=-1))
+            await ledger.flush()
+            row = (await usage_rows(database))["req_1"]
+            assert (row.input_tokens, row.output_tokens, row.cached_tokens, row.reasoning_tokens) == (0, 10**8, 0, 0)
+            assert await problems(database) == []
+
+    run(story)
+
+
+def test_an_unmetered_model_costs_nothing_and_is_recorded(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            unmetered = msgspec.structs.replace(MODEL, price=None)
+            async with ledger.hold(PREPAID, unmetered, call("req_1")) as hold:
+                hold.meter(done())
+            await ledger.flush()
+            row = (await usage_rows(database))["req_1"]
+            assert (row.cost_nano, row.input_tokens) == (0, 10)
+            assert await problems(database) == []
+
+    run(story)
+
+
+def test_prepaid_credit_is_never_passed(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            with pytest.raises(InsufficientQuota):
+                await answered(ledger, "req_0", PREPAID)
+            entry = await database.write(lambda c: store.grant_credit(c, "org-2", "USD", BOUND_NANO + 1_000, 1))
+            await ledger.credit_changed([str(entry)])
+            await ledger.credit_changed([str(entry)])  # told twice, given once
+            assert ledger.available_nano("org-2", "USD") == BOUND_NANO + 1_000
+            async with ledger.hold(PREPAID, MODEL, call("req_1")) as hold:
+                with pytest.raises(InsufficientQuota):
+                    await answered(ledger, "req_2", PREPAID)  # the first holds nearly all
+                hold.meter(done())
+            assert ledger.available_nano("org-2", "USD") == BOUND_NANO + 1_000 - USED_NANO
+            await ledger.flush()
+            assert await problems(database) == []
+        async with opened(tmp_path) as (_, ledger):  # and after a restart it is what the postings say
+            assert ledger.available_nano("org-2", "USD") == BOUND_NANO + 1_000 - USED_NANO
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("asked", "operation", "bound"),
+    [
+        (Asked(), Operation.CHAT, (56 + 512, 1_000)),
+        (Asked(output_tokens_asked=7), Operation.CHAT, (56 + 512, 7)),
+        (Asked(output_tokens_asked=7, choices=3), Operation.COMPLETION, (56 + 512, 21)),
+        (Asked(output_tokens_asked=9_999_999), Operation.CHAT, (56 + 512, 1_000)),
+        (Asked(has_images=True), Operation.CHAT, (4_096, 1_000)),
+        (Asked(), Operation.EMBEDDINGS, (112, 0)),
+    ],
+)
+def test_a_hold_binds_the_most_that_a_call_may_use(asked: Asked, operation: Operation, bound: tuple[int, int]) -> None:
+    asking = call("req_1", asked, operation)
+    assert (input_tokens_bound(asking, MODEL), output_tokens_bound(asking, MODEL)) == bound
