@@ -1,0 +1,179 @@
+"""A server from start to end: joins the supervisor to the worker, the local models, the pull and the terminal."""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from waystation.cli.local_models import Added, has_engine, is_there, local_models
+from waystation.cli.progress import pull_with_progress
+from waystation.cli.words import say
+from waystation.engine.children import EngineChild
+from waystation.engine.model import DEFAULT_CHAT_FILE, LocalModel
+from waystation.engine.sources import ModelMissing, present
+from waystation.errors import ServiceUnavailable
+from waystation.runtime.supervisor import Supervisor
+from waystation.runtime.supervisor_place import DataFolder
+from waystation.runtime.supervisor_process import KeptProcess, Start
+from waystation.settings import Settings
+
+if TYPE_CHECKING:
+    from waystation.cli.books import Books
+
+T = TypeVar("T")
+
+log = logging.getLogger("waystation.supervisor")
+
+WORKER_COMMAND = (sys.executable, "-m", "waystation.app")
+SLOT = 0
+
+
+class Serving:
+    """Everything that `serve` does after the address and the data folder are its own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: DataFolder,
+        listening: socket.socket,
+        url: str,
+        began: float,
+        overrides: Mapping[str, object],
+        worker_command: tuple[str, ...] = WORKER_COMMAND,
+    ) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._listening = listening
+        self._url = url
+        self._began = began  # time.monotonic() at the start of the command
+        self._overrides = dict(overrides)
+        self._worker_command = worker_command
+        self._books: Books | None = None
+        self._added: list[Added] = []
+        self._missing: set[str] = set()
+
+    async def run(self) -> int:
+        """Serve until a signal; the exit code."""
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+        supervisor = Supervisor(
+            KeptProcess("gateway worker", self._plan_worker, log.info, self._worker_ready),
+            self._wanted,
+            lambda model: EngineChild(model, self._settings.data, self._settings.engine.threads or None),
+            drain_s=self._settings.server.drain_s,
+            tell=log.info,
+            on_ready=self._ready,
+            settled=self._settle(),
+        )
+        try:
+            return await supervisor.run()
+        finally:
+            if self._books is not None:
+                self._books.close()
+
+    def _plan_worker(self, ready_fd: int) -> Start:
+        listen_fd = self._listening.fileno()
+        config = self._settings.config
+        spec = {
+            "listen_fd": listen_fd,
+            "ready_fd": ready_fd,
+            "slot": SLOT,
+            "data": str(self._settings.data),
+            "config": None if config is None else str(config),
+            "overrides": self._overrides,
+        }
+        return Start(self._worker_command, {**os.environ, "WAYSTATION_WORKER": json.dumps(spec)}, (listen_fd,))
+
+    def _worker_ready(self, pid: int) -> None:
+        self._folder.announce({"url": self._url, "pid": os.getpid(), "worker_pids": [pid]})
+
+    def _ready(self, local: list[str]) -> None:
+        at_providers = [model.name for model in self._settings.models.values() if model.provider is not None]
+        names = ", ".join([*local, *at_providers]) or say("none yet", "暂无")
+        took = time.monotonic() - self._began
+        print(
+            say(
+                f"Ready after {took:.1f} s: {self._url}/v1 (models: {names})",
+                f"已就绪，用时 {took:.1f} 秒：{self._url}/v1（模型：{names}）",
+            ),
+            flush=True,
+        )
+
+    # -- local models
+
+    async def _settle(self) -> None:
+        """What a start waits for before it says "ready": the default model's file, and the models that were added."""
+        await in_daemon_thread(self._pull_default)
+        self._books = await asyncio.to_thread(self._open_books)
+
+    def _pull_default(self) -> None:
+        """Pull the default model, unless somebody else answers: who has a provider pulls models when they want to."""
+        settings = self._settings
+        if not settings.engine.enabled or settings.providers:
+            return
+        if not has_engine():
+            log.warning("The engine is not installed: pip install 'waystation[engine]', or configure a provider.")
+            return
+        if present(DEFAULT_CHAT_FILE, settings.models_folder):
+            return
+        try:
+            pull_with_progress(DEFAULT_CHAT_FILE, settings.models_folder)
+        except (ModelMissing, OSError) as error:
+            log.warning("%s\n%s", error, say("Everything else is served meanwhile.", "在此期间，其他功能照常提供。"))
+
+    def _open_books(self) -> "Books":
+        # Imported here: it takes half a second, in which the worker and the models are starting already.
+        from waystation.cli.books import Books
+
+        return Books.open(self._settings.database_url)
+
+    async def _wanted(self) -> dict[str, LocalModel]:
+        """The local models whose files are there."""
+        return await asyncio.to_thread(self._usable)
+
+    def _usable(self) -> dict[str, LocalModel]:
+        if self._books is not None:
+            try:
+                self._added = [Added(model.name, model.path, model.kind) for model in self._books.local_models()]
+            except ServiceUnavailable as error:
+                # The models that run go on; the worker says what is wrong with the database.
+                log.warning("added models can't be read: %s", error.detail or error.message)
+        usable = {}
+        for name, model in local_models(self._settings, self._added).items():
+            if is_there(model, self._settings):
+                usable[name] = model
+                self._missing.discard(name)
+            elif name not in self._missing:
+                self._missing.add(name)
+                log.info("model %s waits for its file %s", name, model.path)
+        return usable
+
+
+async def in_daemon_thread(work: Callable[[], T]) -> T:
+    """Run blocking work in a thread that nobody waits for at exit: Ctrl-C ends a long pull at once."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def finish(result: T | None, error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(result)  # type: ignore[arg-type]
+
+    def body() -> None:
+        try:
+            outcome: tuple[T | None, BaseException | None] = (work(), None)
+        except BaseException as error:
+            outcome = (None, error)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(finish, *outcome)
+
+    threading.Thread(target=body, name="waystation-pull", daemon=True).start()
+    return await done

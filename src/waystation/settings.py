@@ -1,0 +1,325 @@
+"""Each setting of the product: type, unit, default and a sentence. Read once, at start.
+
+The docs page and `waystation settings` are printed from these declarations. Environment variables win over the TOML
+file, which wins over the defaults. How values are read and mistakes are named is `settings_reader.py`.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from waystation.settings_prices import nano_of, read_price
+from waystation.settings_reader import Reader, Secret, SettingsError, nearest, setting
+from waystation.terms import Price
+
+__all__ = ["Secret", "Settings", "SettingsError", "load_settings", "nano_of", "read_price"]
+
+KIB, MIB = 1024, 1024 * 1024
+
+PROVIDER_CONTEXT_TOKENS = 131_072
+PROVIDER_OUTPUT_TOKENS = 16_384
+
+# Variables that other parts read themselves, and those that Kubernetes makes up for a service called "waystation".
+FOREIGN_VARIABLES = re.compile(
+    r"WAYSTATION_(WORKER|CONFIG|DATA|MODEL_SOURCES|TEST_.*|SERVICE_(HOST|PORT.*)|PORT(_\d.*)?)$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """The door: where it listens and what it lets through."""
+
+    host: str = setting("127.0.0.1", "Address to listen on. Another than loopback opens the server to the network.")
+    port: int = setting(8080, "Port to listen on; 0 takes a free one.", least=0, most=65535)
+    workers: int = setting(1, "Gateway processes that share the port; this version has one.", least=1, most=1)
+    drain_s: float = setting(30.0, "How long open answers may go on after a stop was asked for.", unit="s", least=0)
+    keep_alive_s: float = setting(75.0, "How long an idle connection is kept.", unit="s", least=1)
+    head_bytes_max: int = setting(64 * KIB, "Largest head of a request (line and headers).", unit="bytes", least=1024)
+    head_time_s: float = setting(20.0, "Longest time for a request's head to arrive.", unit="s", least=0.1)
+    body_bytes_max: int = setting(32 * MIB, "Largest body of a request, as sent.", unit="bytes", least=1024)
+    body_decompressed_bytes_max: int = setting(
+        64 * MIB, "Largest body of a request once it is unpacked.", unit="bytes", least=1024
+    )
+    body_time_s: float = setting(120.0, "Longest time for a request's body to arrive.", unit="s", least=0.1)
+    write_stall_s: float = setting(
+        120.0, "A client that reads nothing of its answer for this long is dropped.", unit="s", least=1
+    )
+    silence_s: float = setting(
+        15.0, "A stream that is silent for this long gets a comment, so that no proxy closes it.", unit="s", least=1
+    )
+    connections_max: int = setting(10_000, "Open connections; one more is answered 503.", least=1)
+    streams_max: int = setting(4_000, "Answers under way at once; one more is answered 503.", least=1)
+    pipelined_max: int = setting(32, "Requests that one connection may send ahead of their answers.", least=1)
+    metrics_token: Secret | None = setting(None, "Bearer token for /metrics, which else answers loopback only.")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """The embedded models."""
+
+    enabled: bool = setting(True, "Start local models. Off: only providers answer.")
+    slots: int = setting(4, "Answers that one local model generates at once.", least=1, most=64)
+    threads: int = setting(0, "Threads of one local model; 0 takes every core.", least=0, most=1024)
+    queue_max: int = setting(64, "Calls that may wait for a local model; one more is answered 429.", least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """`[providers.NAME]`: an OpenAI-compatible server and the key for it."""
+
+    name: str
+    base_url: str = field(metadata={"sentence": "Base URL of its API, http or https, mostly with /v1 at the end."})
+    api_key: Secret | None = setting(
+        None, "Key for it. `api_key_file` reads it from a file, `api_key_env` from an environment variable."
+    )
+    connect_timeout_s: float = setting(5.0, "Longest wait for a connection.", unit="s", least=0.1)
+    first_byte_timeout_s: float = setting(120.0, "Longest wait for the answer's first byte.", unit="s", least=0.1)
+    idle_timeout_s: float = setting(60.0, "Longest silence within an answer.", unit="s", least=0.1)
+    total_timeout_s: float = setting(600.0, "Longest time for a whole answer.", unit="s", least=1)
+    headers: dict[str, str] = field(
+        default_factory=dict, repr=False, metadata={"sentence": "Headers that every request to it carries."}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """`[models."NAME"]`: a model that callers may ask for: at a provider, or a GGUF file of one's own."""
+
+    name: str
+    price: Price | None  # None: unmetered
+    provider: str | None = setting(None, "Name of the provider that serves it.")
+    model: str | None = setting(None, "Its name at the provider; NAME when left out.")
+    path: Path | None = setting(None, "GGUF file of a local model, instead of `provider`.")
+    kind: Literal["chat", "embedding"] = setting("chat", 'What it does: "chat" or "embedding".')
+    context_tokens_max: int | None = setting(
+        None,
+        f"Most tokens of input and output together; else what the GGUF says, {PROVIDER_CONTEXT_TOKENS} at a provider.",
+        unit="tokens",
+        least=1,
+    )
+    output_tokens_max: int | None = setting(
+        None,
+        f"Most tokens of an answer; else the context's size, {PROVIDER_OUTPUT_TOKENS} at a provider.",
+        unit="tokens",
+        least=1,
+    )
+    vision: bool = setting(False, "It understands images.")
+    tools: bool = setting(True, "It can call tools.")
+    dimensions: int | None = setting(None, "Length of its vectors, for an embedding model.", least=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of them, as they hold for this start."""
+
+    data: Path
+    config: Path | None
+    models_folder: Path
+    database_url: str = field(repr=False)  # may hold a password
+    server: ServerSettings
+    engine: EngineSettings
+    providers: dict[str, ProviderSettings]
+    models: dict[str, ModelSettings]
+    warnings: tuple[str, ...] = ()  # misspelt variables: said at start, no reason to refuse
+
+
+def default_data(environ: Mapping[str, str]) -> Path:
+    """The data folder when nobody names one: the XDG folder for data."""
+    base = environ.get("XDG_DATA_HOME") or str(_home(environ) / ".local" / "share")
+    return Path(base) / "waystation"
+
+
+def default_models_folder(environ: Mapping[str, str]) -> Path:
+    """Pulled models live in the user's cache, shared by all data folders."""
+    base = environ.get("XDG_CACHE_HOME") or str(_home(environ) / ".cache")
+    return Path(base) / "waystation" / "models"
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+
+
+def load_settings(
+    config: Path | None,
+    data: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object] | None = None,
+) -> Settings:
+    """Read all settings. `overrides` are the command line's, by key ("server.port"), and win over everything.
+
+    Without a `config` it is WAYSTATION_CONFIG, else waystation.toml in the data folder where there is one.
+    Raises SettingsError with every problem found.
+    """
+    data = _absolute(data or environ.get("WAYSTATION_DATA") or default_data(environ))
+    named = config or environ.get("WAYSTATION_CONFIG")
+    path = _absolute(named) if named else data / "waystation.toml"
+    tables = _read_toml(path) if named or path.is_file() else None
+    read = Reader(environ, str(path) if tables is not None else "settings", path.parent)
+    settings = _assemble(read, tables or {}, dict(overrides or {}), data, path if tables is not None else None)
+    if settings is None:
+        raise SettingsError(read.problems)
+    return settings
+
+
+def _absolute(path: Path | str) -> Path:
+    return Path.cwd() / Path(path).expanduser()
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError([f"{path}: there is no such file; name another with --config"]) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError([f"{path}: can't be read: {error}"]) from None
+
+
+PRICE_MISSING = (
+    'is missing, and an unknown price is never free: say { currency = "USD", input = "2.50", output = "10.00" } '
+    '(for a million tokens), 0 or "unmetered"'
+)
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
+TOPICS = ("server", "engine", "providers", "models")
+
+
+def _assemble(
+    read: Reader, tables: dict[str, Any], overrides: dict[str, object], data: Path, config: Path | None
+) -> Settings | None:
+    known = (*TOPICS, "models_folder", "database_url")
+    for key in tables:
+        if key not in known:
+            read.complain(key, f"is not a setting{nearest(key, known)}")
+    given = {topic: _given(overrides, topic) for topic in ("server", "engine")}
+    server = read.topic(ServerSettings, "server", tables.get("server", {}), over=given["server"])
+    engine = read.topic(EngineSettings, "engine", tables.get("engine", {}), over=given["engine"])
+    providers = _providers(read, tables.get("providers", {}))
+    models = _models(read, tables.get("models", {}), set(tables.get("providers", {})))
+    models_folder = _text(read, "WAYSTATION_MODELS", "models_folder", tables)
+    database_url = _text(read, "WAYSTATION_DATABASE_URL", "database_url", tables)
+    if read.problems or server is None or engine is None:
+        return None
+    return Settings(
+        data=data,
+        config=config,
+        models_folder=_absolute(models_folder) if models_folder else default_models_folder(read.environ),
+        database_url=database_url or f"sqlite:///{data / 'waystation.db'}",
+        server=server,
+        engine=engine,
+        providers=providers,
+        models=models,
+        warnings=_misspelt(read),
+    )
+
+
+def _given(overrides: dict[str, object], topic: str) -> dict[str, object]:
+    return {key.partition(".")[2]: value for key, value in overrides.items() if key.startswith(f"{topic}.")}
+
+
+def _text(read: Reader, variable: str, key: str, tables: dict[str, Any]) -> str | None:
+    try:
+        text = read.variable(variable)
+    except ValueError as error:
+        read.problems.append(f"environment: {variable} {error}")
+        return None
+    value = text or tables.get(key)
+    if value is not None and not isinstance(value, str):
+        read.complain(key, "must be a text in quotes")
+        return None
+    return value
+
+
+def _providers(read: Reader, tables: Any) -> dict[str, ProviderSettings]:
+    providers: dict[str, ProviderSettings] = {}
+    for name, table in _named(read, "providers", tables):
+        table = dict(table)
+        variable = table.pop("api_key_env", None)
+        if variable is not None:
+            key = read.environ.get(str(variable), "")
+            if key:
+                table.setdefault("api_key", key)
+            else:
+                read.complain(f"providers.{name}.api_key_env", f"names {variable}, which is not set")
+        provider = read.topic(ProviderSettings, f"providers.{name}", table, also=("api_key_env",), name=name)
+        if provider is None:
+            continue
+        if not _is_base_url(provider.base_url):
+            read.complain(
+                f"providers.{name}.base_url",
+                f"is {provider.base_url!r}; it must be http:// or https:// with a host, without credentials or '?'",
+            )
+        if name == "local":
+            read.complain("providers.local", "is the embedded engine's own name; give the provider another")
+        providers[name] = provider
+    return providers
+
+
+def _is_base_url(url: str) -> bool:
+    return re.fullmatch(
+        r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:\d{1,5})?(/[\x21-\x7e]*)?", url
+    ) is not None and not (set(url) & set("?#@"))
+
+
+def _models(read: Reader, tables: Any, providers: set[str]) -> dict[str, ModelSettings]:
+    models: dict[str, ModelSettings] = {}
+    for name, table in _named(read, "models", tables):
+        key = f'models."{name}"'
+        try:
+            price = read_price(table["price"]) if "price" in table else None
+        except ValueError as error:
+            read.complain(f"{key}.price", str(error))
+            continue
+        if "price" not in table:
+            read.complain(f"{key}.price", PRICE_MISSING)
+        model = read.topic(ModelSettings, f"models.{name}", table, also=("price",), name=name, price=price)
+        if model is not None:
+            _check_model(read, key, model, providers)
+            models[name] = _filled(model)
+    return models
+
+
+def _check_model(read: Reader, key: str, model: ModelSettings, providers: set[str]) -> None:
+    if (model.provider is None) == (model.path is None):
+        read.complain(key, "needs either `provider` (and `model`) or the `path` of a GGUF file")
+    elif model.provider is not None and model.provider not in providers:
+        near = nearest(model.provider, providers)
+        read.complain(
+            f"{key}.provider", f"is {model.provider!r}, which has no [providers.{model.provider}] table{near}"
+        )
+
+
+def _filled(model: ModelSettings) -> ModelSettings:
+    """A provider's model with its defaults; a file says its own sizes."""
+    if model.provider is None:
+        return model
+    context = model.context_tokens_max or PROVIDER_CONTEXT_TOKENS
+    return replace(
+        model,
+        model=model.model or model.name,
+        context_tokens_max=context,
+        output_tokens_max=model.output_tokens_max or min(PROVIDER_OUTPUT_TOKENS, context),
+    )
+
+
+def _named(read: Reader, topic: str, tables: Any) -> list[tuple[str, dict[str, Any]]]:
+    """The tables of a topic by name; what isn't a table is a problem."""
+    if not isinstance(tables, dict):
+        read.complain(f"[{topic}]", "must be tables")
+        return []
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            read.complain(f"{topic}.{name}", f"must be a table: write [{topic}.{name!r}]")
+        elif not NAME.fullmatch(name):
+            read.complain(f"{topic}.{name!r}", "is no name: letters, digits and . _ : / - only, at most 128 of them")
+    return [(name, table) for name, table in tables.items() if isinstance(table, dict) and NAME.fullmatch(name)]
+
+
+def _misspelt(read: Reader) -> tuple[str, ...]:
+    known = read.variables | {"WAYSTATION_DATA", "WAYSTATION_CONFIG"}
+    return tuple(
+        f"environment: {name} is not a setting{nearest(name, known)}"
+        for name in sorted(read.environ)
+        if name.startswith("WAYSTATION_") and name not in known and not FOREIGN_VARIABLES.fullmatch(name)
+    )

@@ -1,0 +1,62 @@
+"""Read a model's price as people write it, exactly: decimal text in, integers of 10⁻⁹ out. No float is ever money."""
+
+import re
+from typing import Any
+
+from waystation.terms import Price
+
+NANO_DIGITS = 9
+WHOLE_DIGITS_MAX = 9  # a price for a million tokens above 10⁹ is a slip of the keyboard
+CURRENCIES = ("USD", "CNY")
+PARTS = ("input", "output", "cached_input")
+
+_DECIMAL = re.compile(rf"(\d{{1,{WHOLE_DIGITS_MAX}}})(?:\.(\d{{1,{NANO_DIGITS}}}))?")
+
+FREE = Price(currency="USD", input_nano_per_million=0, output_nano_per_million=0, cached_input_nano_per_million=0)
+
+
+def nano_of(text: str) -> int:
+    """A decimal number as 10⁻⁹ of its unit: "2.50" is 2_500_000_000. Raises ValueError unless that is exact."""
+    match = _DECIMAL.fullmatch(text.strip())
+    if match is None or not text.isascii():
+        raise ValueError(f'is {text!r}; an amount looks like "2.50", with at most {NANO_DIGITS} decimals')
+    whole, decimals = match[1], match[2] or ""
+    return int(whole + decimals.ljust(NANO_DIGITS, "0"))
+
+
+def read_price(value: Any) -> Price | None:
+    """A price of the configuration: a table of amounts per million tokens, 0 (free), or "unmetered" (None).
+
+    Raises ValueError, in words that follow the key's name.
+    """
+    if value == "unmetered":
+        return None
+    if value in (0, "0") and not isinstance(value, bool | float):
+        return FREE
+    if not isinstance(value, dict):
+        raise ValueError(
+            f'is {value!r}; it must be {{ currency = "USD", input = "2.50", output = "10.00" }}, 0 or "unmetered"'
+        )
+    unknown = sorted(set(value) - {"currency", *PARTS})
+    if unknown:
+        raise ValueError(f"has {unknown[0]!r}; it knows currency, {', '.join(PARTS)}")
+    currency = value.get("currency", "USD")
+    if currency not in CURRENCIES:
+        raise ValueError(f"has the currency {currency!r}; it must be one of {', '.join(CURRENCIES)}")
+    amounts = {part: _amount(part, value[part]) for part in PARTS if part in value}
+    if "input" not in amounts or "output" not in amounts:
+        raise ValueError("needs both input and output; an embedding model's output is 0")
+    return Price(currency, amounts["input"], amounts["output"], amounts.get("cached_input"))
+
+
+def _amount(part: str, value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise ValueError(
+            f'has {part} = {value!r}; write amounts in quotes, as {part} = "2.50", so that they stay exact'
+        )
+    try:
+        return nano_of(value)
+    except ValueError as error:
+        raise ValueError(f"has an {part} that {error}") from None

@@ -1,0 +1,248 @@
+"""The settings: what is read, in which order, and what is said about mistakes."""
+
+import copy
+import dataclasses
+import pickle
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from waystation.settings import Secret, Settings, SettingsError, load_settings, nano_of, read_price
+from waystation.terms import Price
+
+PROVIDER = '[providers.up]\nbase_url = "https://up.example/v1"\n'
+MODEL = '[models."m-1"]\nprovider = "up"\nprice = 0\n'
+
+
+def load(tmp_path: Path, toml: str = "", **environ: str) -> Settings:
+    config = tmp_path / "waystation.toml"
+    config.write_text(toml, encoding="utf-8")
+    return load_settings(config, tmp_path / "data", {"HOME": str(tmp_path), **environ})
+
+
+def problems(tmp_path: Path, toml: str = "", **environ: str) -> str:
+    with pytest.raises(SettingsError) as raised:
+        load(tmp_path, toml, **environ)
+    return "\n".join(raised.value.problems)
+
+
+def test_without_any_configuration_everything_has_a_default(tmp_path: Path) -> None:
+    settings = load_settings(None, None, {"HOME": str(tmp_path)})
+    assert settings.data == tmp_path / ".local/share/waystation"
+    assert settings.models_folder == tmp_path / ".cache/waystation/models"
+    assert settings.database_url == f"sqlite:///{settings.data}/waystation.db"
+    assert (settings.server.host, settings.server.port, settings.config) == ("127.0.0.1", 8080, None)
+    assert settings.providers == {}
+    assert settings.models == {}
+
+
+def test_a_file_in_the_data_folder_is_found(tmp_path: Path) -> None:
+    (tmp_path / "waystation.toml").write_text("[server]\nport = 9001\n")
+    assert load_settings(None, tmp_path, {}).server.port == 9001
+
+
+@pytest.mark.parametrize(
+    ("environ", "overrides", "port"),
+    [
+        ({}, {}, 9001),
+        ({"WAYSTATION_SERVER_PORT": "9002"}, {}, 9002),
+        ({"WAYSTATION_SERVER_PORT": ""}, {}, 9001),
+        ({"WAYSTATION_SERVER_PORT": "9002"}, {"server.port": 9003}, 9003),
+    ],
+)
+def test_option_beats_variable_beats_file(
+    tmp_path: Path, environ: dict[str, str], overrides: dict[str, object], port: int
+) -> None:
+    (tmp_path / "waystation.toml").write_text("[server]\nport = 9001\n")
+    assert load_settings(None, tmp_path, environ, overrides).server.port == port
+
+
+def test_a_provider_and_its_model_are_read(tmp_path: Path) -> None:
+    toml = PROVIDER + (
+        'api_key = "sk-secret"\nheaders = { "x-team" = "blue" }\nidle_timeout_s = 5\n'
+        '[models."gpt-x"]\nprovider = "up"\nmodel = "x-large"\nvision = true\n'
+        'price = { currency = "CNY", input = "2.50", output = "10", cached_input = "0.000000001" }\n'
+    )
+    settings = load(tmp_path, toml)
+    provider, model = settings.providers["up"], settings.models["gpt-x"]
+    assert provider.api_key is not None
+    assert provider.api_key.reveal() == "sk-secret"
+    assert provider.headers == {"x-team": "blue"}
+    assert provider.idle_timeout_s == 5.0
+    assert model.price == Price("CNY", 2_500_000_000, 10_000_000_000, 1)
+    assert (model.model, model.vision, model.context_tokens_max, model.output_tokens_max) == (
+        "x-large",
+        True,
+        131_072,
+        16_384,
+    )
+
+
+def test_a_local_model_is_read_with_a_path_relative_to_the_file(tmp_path: Path) -> None:
+    model = load(tmp_path, '[models.mine]\npath = "m.gguf"\nprice = "unmetered"\n').models["mine"]
+    assert model.path == tmp_path / "m.gguf"
+    assert model.price is None
+    assert model.context_tokens_max is None
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ("colour = 1", "colour is not a setting"),
+        ("[sever]\nport = 1", "sever is not a setting; did you mean 'server'?"),
+        ("[server]\nprot = 1", "server.prot is not a setting; did you mean 'port'?"),
+        ('[server]\nport = "8080"', "server.port is '8080'; it must be a whole number"),
+        ("[server]\nport = true", "server.port is True; it must be a whole number"),
+        ("[server]\nport = 1.5", "server.port is 1.5; it must be a whole number"),
+        ("[server]\nport = 70000", "server.port is 70000; the most is 65535"),
+        ("[server]\ndrain_s = -1", "server.drain_s is -1.0; the least is 0 s"),
+        ("[server]\ndrain_s = nan", "must be a finite number"),
+        ("server = 1", "[server] must be a table"),
+        ("[engine]\nenabled = 1", "engine.enabled is 1; it must be true or false"),
+        ("[providers.up]\n", "providers.up.base_url is missing"),
+        ('[providers.up]\nbase_url = "ftp://x"', "it must be http:// or https://"),
+        ('[providers.up]\nbase_url = "https://u:p@x/v1"', "without credentials"),
+        ('[providers.up]\nbase_url = "file:///etc/passwd"', "it must be http:// or https://"),
+        ('[providers.local]\nbase_url = "https://x"', "the embedded engine's own name"),
+        (PROVIDER + 'api_kee = "x"', "providers.up.api_kee is not a setting; did you mean 'api_key'?"),
+        (PROVIDER + 'api_key_env = "NOT_SET"', "names NOT_SET, which is not set"),
+        (PROVIDER + 'api_key_file = "gone"', "can't be read"),
+        (PROVIDER + "headers = { a = 1 }", "must be a table of texts"),
+        ('[models.m]\nprovider = "up"\nprice = 0', "which has no [providers.up] table"),
+        (PROVIDER + '[models.m]\nprovider = "upp"\nprice = 0', "did you mean 'up'?"),
+        ("[models.m]\nprice = 0", "needs either `provider` (and `model`) or the `path`"),
+        (PROVIDER + '[models.m]\nprovider = "up"\npath = "x"\nprice = 0', "needs either"),
+        (PROVIDER + '[models.m]\nprovider = "up"', 'models."m".price is missing, and an unknown price is never free'),
+        (PROVIDER + '[models.m]\nprovider = "up"\nprice = { input = 2.5, output = "1" }', "write amounts in quotes"),
+        (PROVIDER + '[models.m]\nprovider = "up"\nprice = "free"', "it must be { currency"),
+        (PROVIDER + '[models.m]\nprovider = "up"\nprice = 0\nkind = "embeddings"', "did you mean 'embedding'?"),
+        ('[models."a b"]\npath = "x"\nprice = 0', "is no name"),
+        ("[server", "can't be read"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_with_file_and_key(tmp_path: Path, toml: str, said: str) -> None:
+    told = problems(tmp_path, toml)
+    assert said in told
+    assert str(tmp_path / "waystation.toml") in told
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    assert len(problems(tmp_path, "colour = 1\n[server]\nport = -1\ndrain_s = 'x'\n").splitlines()) == 3
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="there is no such file"):
+        load_settings(tmp_path / "gone.toml", tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("WAYSTATION_SERVER_PORT", "http", "WAYSTATION_SERVER_PORT is 'http'; it must be a whole number"),
+        ("WAYSTATION_SERVER_PORT", "-1", "the least is 0"),
+        ("WAYSTATION_ENGINE_ENABLED", "maybe", "it must be true or false"),
+        ("WAYSTATION_DATABASE_URL_FILE", "/nowhere/url", "can't be read"),
+    ],
+)
+def test_a_mistake_in_a_variable_is_named(tmp_path: Path, variable: str, value: str, said: str) -> None:
+    assert said in problems(tmp_path, **{variable: value})
+
+
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("WAYSTATION_SERVER_PROT", "did you mean 'WAYSTATION_SERVER_PORT'?"),
+        ("WAYSTATION_DATABASE_URI", "did you mean 'WAYSTATION_DATABASE_URL'?"),
+        ("WAYSTATION_PROVIDERS_UP_APIKEY", "did you mean 'WAYSTATION_PROVIDERS_UP_API_KEY'?"),
+    ],
+)
+def test_a_misspelt_variable_is_reported_with_the_nearest_name(tmp_path: Path, variable: str, nearest: str) -> None:
+    (warning,) = load(tmp_path, PROVIDER, **{variable: "1"}).warnings
+    assert variable in warning
+    assert nearest in warning
+
+
+@pytest.mark.parametrize("variable", ["WAYSTATION_SERVICE_HOST", "WAYSTATION_PORT", "WAYSTATION_PORT_80_TCP_ADDR"])
+def test_what_kubernetes_sets_is_no_mistake(tmp_path: Path, variable: str) -> None:
+    assert load(tmp_path, "", **{variable: "tcp://10.0.0.1:80"}).warnings == ()
+
+
+def test_a_secret_comes_from_a_variable_or_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-from-file\n")
+    for environ in (
+        {"WAYSTATION_PROVIDERS_UP_API_KEY": "sk-from-file"},
+        {"WAYSTATION_PROVIDERS_UP_API_KEY_FILE": str(tmp_path / "key")},
+    ):
+        key = load(tmp_path, PROVIDER, **environ).providers["up"].api_key
+        assert key == Secret("sk-from-file")
+    in_file = load(tmp_path, PROVIDER + 'api_key_file = "key"\n').providers["up"].api_key
+    named = load(tmp_path, PROVIDER + 'api_key_env = "UP_KEY"\n', UP_KEY="sk-from-file").providers["up"].api_key
+    assert in_file == named == Secret("sk-from-file")
+
+
+def test_a_secret_is_never_printed(tmp_path: Path) -> None:
+    toml = PROVIDER + 'api_key = "sk-hidden"\nheaders = { authorization = "sk-hidden" }\n' + MODEL
+    settings = load(tmp_path, toml, WAYSTATION_DATABASE_URL="postgresql://u:sk-hidden@h/d")
+    secret = Secret("sk-hidden")
+    for text in (repr(settings), str(settings), repr(secret), str(secret), f"{secret}", f"{secret:>20}", "%s" % secret):  # noqa: UP031
+        assert "sk-hidden" not in text
+    with pytest.raises(TypeError, match="not written"):
+        pickle.dumps(secret)
+    with pytest.raises(TypeError, match="not written"):
+        copy.deepcopy(secret)
+
+
+def test_settings_stay_as_they_were_read(tmp_path: Path) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load(tmp_path).server.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "nano"),
+    [
+        ("0", 0),
+        ("2.50", 2_500_000_000),
+        ("10", 10_000_000_000),
+        ("0.000000001", 1),
+        ("0.1", 100_000_000),
+        ("999999999.999999999", 10**18 - 1),
+    ],
+)
+def test_an_amount_is_exact(text: str, nano: int) -> None:
+    assert nano_of(text) == nano
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-1", "+1", "1e3", ".5", "1.", "1,5", "0.0000000001", "NaN", "inf", "1_000", "٣", "1 2", "10000000000"]
+)
+def test_an_amount_that_is_not_exact_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="an amount looks like"):
+        nano_of(text)
+
+
+@given(st.integers(0, 10**18 - 1))
+def test_every_amount_comes_back_as_it_was_written(nano: int) -> None:
+    assert nano_of(f"{nano // 10**9}.{nano % 10**9:09d}") == nano
+
+
+@pytest.mark.parametrize(
+    "price",
+    [
+        0.0,
+        True,
+        False,
+        1,
+        "0.5",
+        {},
+        {"input": "1"},
+        {"input": "1", "output": 1.0},
+        {"input": "1", "output": "1", "currency": "EUR"},
+        {"input": "1", "output": "1", "outptu": "1"},
+        {"input": True, "output": "1"},
+    ],
+)
+def test_a_price_that_is_not_clear_is_refused(price: object) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        read_price(price)
