@@ -8,7 +8,6 @@ from enum import StrEnum
 
 import msgspec
 
-
 ENGINE = "local"  # the provider that is this machine's own engine; no configured provider may have its name
 
 

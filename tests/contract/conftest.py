@@ -1,4 +1,4 @@
-"""The SDK's clients for the contract tests. Whatever passes through them is held against OpenAI's description afterwards."""
+"""The SDK's clients. Whatever passes through them is held against OpenAI's description when the test is over."""
 
 from collections.abc import Iterator
 

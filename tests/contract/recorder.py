@@ -1,4 +1,4 @@
-"""A transport for the SDK's client that keeps every exchange, so that each body and each stream event can be held against the description."""
+"""A transport for the SDK's client that keeps every exchange as it came. Judging is the business of described.py."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Typed errors, as the official SDK raises them: OpenAI's status, type, code, `param` and words that say what to do next."""
+"""Typed errors, as the official SDK raises them: OpenAI's status, type, code and `param`, and words that help."""
 
 import json
 import time
@@ -154,7 +154,9 @@ def test_an_unknown_url_is_404(gateway_client: OpenAI) -> None:
     assert "/v1/nothing/here" in refused.value.message
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/chat/completions"), ("DELETE", "/embeddings"), ("POST", "/models")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/chat/completions"), ("DELETE", "/embeddings"), ("POST", "/models")]
+)
 def test_a_wrong_method_is_405_and_names_the_right_one(gateway: Running, method: str, path: str) -> None:
     answer = httpx2.request(method, gateway.base_url + path, headers={"authorization": f"Bearer {gateway.key}"})
     assert answer.status_code == 405

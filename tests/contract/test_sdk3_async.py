@@ -1,4 +1,4 @@
-"""The official Python SDK 3.x, asynchronous, unchanged: the same core as the synchronous tests, and many calls at once."""
+"""The official Python SDK 3.x, asynchronous, unchanged: the core of the synchronous tests, and many calls at once."""
 
 import asyncio
 import json

@@ -89,8 +89,8 @@ def test_chinese_and_english_of_one_meaning_are_closer_than_strangers(client: Op
 
 
 def test_a_long_text_is_not_cut_silently(client: OpenAI) -> None:
-    beginning = "The cat sleeps on the warm stove. " * 120
-    with_end = beginning + "Interest rates, inflation and the central bank. " * 120
+    beginning = "The cat sleeps on the warm stove. " * 80
+    with_end = beginning + "Interest rates, inflation and the central bank. " * 80
     a, b = vectors(client, beginning, with_end)
     assert cosine(a, b) < 0.995, "what comes after the model's 512 tokens counts too"
 
@@ -140,12 +140,10 @@ def test_completion_echoes_the_prompt_when_asked(client: OpenAI) -> None:
 
 
 def test_completion_answers_each_prompt_of_a_list(client: OpenAI) -> None:
-    answer = client.completions.create(
-        model=WRITER, prompt=["1, 2, 3,", "Monday, Tuesday,"], max_tokens=4, temperature=0
-    )
+    answer = client.completions.create(model=WRITER, prompt=["1, 2, 3,", "10, 20, 30,"], max_tokens=4, temperature=0)
     assert [choice.index for choice in answer.choices] == [0, 1]
     assert "4" in answer.choices[0].text
-    assert "Wed" in answer.choices[1].text
+    assert "40" in answer.choices[1].text
 
 
 def test_completion_defaults_to_16_tokens(client: OpenAI) -> None:

@@ -25,7 +25,7 @@ class Policy(Protocol):
 
 class Hold(Protocol):
     async def __aenter__(self) -> "Hold": ...
-    async def __aexit__(self, *exception: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         """Leave with the money settled: what was metered if the answer was cut short, nothing if nothing was used."""
 
     def meter(self, event: Event) -> Event:
@@ -45,11 +45,16 @@ class Routing(Protocol):
 class Way(Protocol):
     """The stages, joined by app.py."""
 
-    auth: Auth
-    catalogue: Catalogue
-    policy: Policy
-    ledger: Ledger
-    routing: Routing
+    @property
+    def auth(self) -> Auth: ...
+    @property
+    def catalogue(self) -> Catalogue: ...
+    @property
+    def policy(self) -> Policy: ...
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def routing(self) -> Routing: ...
 
 
 async def answer(call: Call, way: Way) -> AsyncGenerator[Event]:

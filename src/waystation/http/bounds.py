@@ -1,4 +1,4 @@
-"""The door's bounds, each with a name, and what is said when one is passed. The values are the settings of `server`; see `settings.py`."""
+"""The door's bounds, each with a name. The values are the settings of `server`; see `settings.py`."""
 
 import msgspec
 

@@ -53,8 +53,8 @@ def read_call(exchange: Reply, bounds: Bounds) -> Call:
         body = unpack(body, encoding, bounds.body_decompressed_bytes_max)
     content_type = fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if content_type not in _JSON_TYPES and not content_type.endswith(b"+json"):
-        # A body that is JSON all the same is taken: curl -d says it is a form.
-        if not body.lstrip(b" \t\r\n").startswith(b"{"):
+        looks_like_json = body.lstrip(b" \t\r\n").startswith(b"{")
+        if not looks_like_json:  # what does is taken, whatever it is called: curl -d says it is a form
             raise InvalidRequest(
                 f"The content-type '{content_type[:60].decode('latin-1')}' is not supported. Send application/json.",
                 code="unsupported_content_type",

@@ -49,8 +49,8 @@ class Doorway:
         self._headers_of: list[tuple[bytes, bytes]] | None = None
         self._headers = b""
 
-    def protocol(self) -> Callable[..., "Door"]:
-        """What uvicorn calls for each connection, as its `http` protocol class."""
+    def protocol(self) -> Any:
+        """What uvicorn calls for each connection. It is typed as a protocol class there; a function does as well."""
 
         def make(
             config: Config,
@@ -102,7 +102,7 @@ class Door(HttpToolsProtocol):
         self._declined: bytes | None = None  # a head that offered another protocol, without the offer
         self._refused = False  # a request could not be parsed: nothing that follows it is read
         # The parser calls this once a header: a method of dict is the one callback that costs no Python frame.
-        self.on_header = self._fields.__setitem__  # type: ignore[method-assign]
+        self.on_header = self._fields.__setitem__  # type: ignore[method-assign,assignment]
         self.parser = httptools.HttpRequestParser(self)  # uvicorn's has a lenient flag set; this one is strict
 
     # -- the connection
@@ -210,7 +210,7 @@ class Door(HttpToolsProtocol):
                 self._leave_to_asgi(fields)
                 return
             exchange.error = MethodNotAllowed(
-                f"Not allowed to {method.decode()} on {target.decode('latin-1')}. Only POST is. (HINT: Perhaps you meant to use a different HTTP method?)",
+                f"Not allowed to {method.decode()} on {target.decode('latin-1')}. Only POST is.",
                 headers=(("allow", "POST, OPTIONS"),),
             )
         length = fields.get(b"content-length")
@@ -218,10 +218,13 @@ class Door(HttpToolsProtocol):
             exchange.error = self._too_large()
             exchange.keep_alive = False
         elif fields.get(b"expect", b"").lower() == b"100-continue" and exchange.error is None:
-            # Also for a request behind others in the pipeline: a client that waits for this sends none ahead.
-            if self.cycle is None or self.cycle.response_complete:
-                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._tell_to_continue()
         self._queue(exchange)
+
+    def _tell_to_continue(self) -> None:
+        # Not while earlier answers are due: they come first, and a client that waits for this sends no request ahead.
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         cycle: Any = self.cycle
@@ -233,7 +236,7 @@ class Door(HttpToolsProtocol):
                 cycle.error = self._too_large()
                 cycle.keep_alive = False
                 cycle.take_body()
-                self._start_asgi_task(as_cycle(cycle), None)  # type: ignore[arg-type]
+                self._start_asgi_task(as_cycle(cycle), None)
 
     def on_message_complete(self) -> None:
         if self._declined is not None:

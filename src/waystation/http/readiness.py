@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from waystation.terms import ENGINE, Model
+from waystation.terms import ENGINE, Model, Operation
 from waystation.wire.http import Http, HttpFault, Origin, Timeouts
 
 _PATIENCE = Timeouts(connect_s=1.0, first_byte_s=2.0, idle_s=1.0, total_s=2.0)
@@ -11,7 +11,7 @@ _ANSWER_BYTES_MAX = 64 * 1024
 
 
 class Readiness:
-    """Asks when it is asked. Ready: the database is there, and so is one model at least."""
+    """Asks when it is asked. Ready: the database is there, and so is a model: one that chats, if any is meant to."""
 
     def __init__(
         self,
@@ -33,7 +33,8 @@ class Readiness:
             if model.alias_of is None:
                 local = model.deployment.provider == ENGINE
                 models[model.name] = await self._local(model.deployment.upstream_model) if local else "configured"
-        answering = any(state in ("ready", "configured") for state in models.values())
+        chatting = {name for name in models if Operation.CHAT in self._models[name].abilities.operations}
+        answering = any(models[name] in ("ready", "configured") for name in chatting or models)
         is_ready = fault is None and answering
         return is_ready, {
             "status": "ready" if is_ready else "not_ready",
