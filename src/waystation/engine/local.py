@@ -1,0 +1,39 @@
+"""What the engine keeps for one local model: its child, its queue, its schemas."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from waystation.engine.model import LocalModel, engine_origin
+from waystation.engine.queue import FairQueue
+from waystation.engine.schema import Schemas
+from waystation.engine.upstream import Upstream
+from waystation.wire.http import Http
+
+
+class Tokenizers(Protocol):
+    """What the engine asks of `metering/tokens.py`."""
+
+    def encode(self, text: str, model: str) -> list[int]: ...
+    def decode(self, ids: Sequence[int], model: str) -> str: ...
+    def translate(self, token: int, asked: str, model: str) -> int | None: ...
+    def control_tokens(self, model: str) -> tuple[str, ...]: ...
+    def special_token(self, text: str, model: str) -> int | None: ...
+
+
+class Local:
+    """One model's child as the provider uses it."""
+
+    def __init__(self, model: LocalModel, http: Http, data: Path) -> None:
+        self.model = model
+        self.upstream = Upstream(http, engine_origin(data, model.name), model.name)
+        self.queue = FairQueue(model.slots, model.context_tokens)
+        self.schemas = Schemas(self.upstream)
+        self._control: tuple[str, ...] | None = None
+
+    async def control_tokens(self, tokenizers: Tokenizers) -> tuple[str, ...]:
+        """The model's special texts. Its vocabulary is read in a thread, once: it takes half a second."""
+        if self._control is None:
+            self._control = await asyncio.to_thread(tokenizers.control_tokens, self.model.name)
+        return self._control
