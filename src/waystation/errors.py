@@ -125,6 +125,7 @@ class RateLimitExceeded(ApiError):
     """429 that a client that waits for `retry-after-ms` gets past."""
 
     status, type, code = 429, "rate_limit_exceeded", "rate_limit_exceeded"
+    next_step = "Try again after the time in the retry-after-ms header (rate_limit_exceeded)."
 
 
 # -- routing, providers, engine, storage

@@ -6,17 +6,11 @@ from hashlib import sha256
 from typing import Protocol
 
 from waystation.errors import Forbidden, InvalidKey, MissingKey
+from waystation.gateway.answer import Presented
 from waystation.terms import Caller
 
 _KEY_FORM = re.compile(r"sk-[A-Za-z0-9_-]{10,200}\Z")
 _WHERE = "You can find or make keys with `waystation keys list` and `waystation keys create`."
-
-
-class Presented(Protocol):
-    """What a request shows of its caller: a Call, or what a control-plane route makes of its headers."""
-
-    authorization: bytes | None
-    project: str
 
 
 class Identify:

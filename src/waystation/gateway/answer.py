@@ -8,8 +8,15 @@ from waystation.gateway.call import Call
 from waystation.terms import Caller, Event, Model
 
 
+class Presented(Protocol):
+    """What auth looks at: a call, or the head of a request that is not read yet."""
+
+    authorization: bytes | None
+    project: str
+
+
 class Auth(Protocol):
-    def identify(self, call: Call) -> Caller:
+    def identify(self, call: Presented) -> Caller:
         """Who calls, by the key in the call's Authorization header. Raises the 401 family."""
 
 

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from waystation.errors import ApiError, Forbidden, MethodNotAllowed, RequestTooLarge, UnknownUrl
 from waystation.http.errors import error_body, error_headers
+from waystation.http.presented import Presented
 from waystation.http.routes import CALL_ROUTES, PREFIXES
 from waystation.terms import Caller, Model
 
@@ -28,16 +29,6 @@ _EXPOSED = [
     "x-waystation-deployment",
 ]
 _TOKENIZE_BYTES_MAX = 8 * 1024 * 1024
-
-
-class Presented:
-    """The credentials of a request that is not a call."""
-
-    __slots__ = ("authorization", "project")
-
-    def __init__(self, authorization: bytes | None) -> None:
-        self.authorization = authorization
-        self.project = ""
 
 
 class Auth(Protocol):

@@ -13,7 +13,7 @@ from waystation.gateway.answer import Way
 from waystation.http.bounds import Bounds
 from waystation.http.calls import serve_call
 from waystation.http.errors import error_body, error_event
-from waystation.http.exchange import StreamsOpen, refusal_lines
+from waystation.http.exchange import StreamsOpen, identity_lines, refusal_lines
 from waystation.http.routes import CALL_ROUTES, CallRoute
 
 _WAITING_MAX = 16  # messages that the server has not taken yet; past it the answer waits
@@ -142,9 +142,9 @@ class AsgiExchange:
         if self.streaming:
             self.finish(error_event(error))
         else:
-            self.answer(error.status, refusal_lines(self.request_id, error) + headers, error_body(error))
+            self.answer(error.status, refusal_lines(error) + headers, error_body(error))
 
-    def watch_silence(self, headers: bytes, silence_s: float) -> None:
+    def watch_silence(self, silence_s: float) -> None:
         loop = asyncio.get_running_loop()
         self._wrote_at = loop.time()
 
@@ -153,13 +153,14 @@ class AsgiExchange:
                 return
             if loop.time() - self._wrote_at >= silence_s:
                 if not self.streaming:
-                    self.begin_stream(headers)
+                    self.begin_stream(b"")
                 self.send(_COMMENT)
             self._silence = loop.call_later(silence_s, look)
 
         self._silence = loop.call_later(silence_s, look)
 
     def _start(self, status: int, lines: bytes) -> None:
+        lines += identity_lines(self.request_id, self.started_ns)
         pairs = [tuple(line.split(b": ", 1)) for line in lines.split(b"\r\n") if line]
         self._messages.append({"type": "http.response.start", "status": status, "headers": pairs})
         self._moved.set()

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from contextlib import aclosing
 
 from waystation.errors import ApiError, InvalidRequest, ServiceUnavailable
@@ -72,15 +71,18 @@ def read_call(exchange: Reply, bounds: Bounds) -> Call:
 
 
 async def _whole(exchange: Reply, call: Call, way: Way) -> None:
-    async with aclosing(answer(call, way)) as events:
+    events = answer(call, way)
+    try:
         async for event in events:
             if type(event) is Done:
                 exchange.answer(200, _headers(call, event), event.data)
+    finally:  # as aclosing does, at a third of its cost
+        await events.aclose()
 
 
 async def _stream(exchange: Reply, call: Call, way: Way, bounds: Bounds) -> None:
     with exchange.streams:
-        exchange.watch_silence(b"x-request-id: %b\r\n" % call.request_id.encode(), bounds.silence_s)
+        exchange.watch_silence(bounds.silence_s)
         async with aclosing(answer(call, way)) as events:
             async for event in events:
                 if not exchange.streaming:
@@ -95,14 +97,7 @@ async def _stream(exchange: Reply, call: Call, way: Way, bounds: Bounds) -> None
 
 def _headers(call: Call, done: Done | None = None) -> bytes:
     """The headers that every call's answer has, as encoded lines."""
-    lines = (
-        b"x-request-id: %b\r\nopenai-processing-ms: %d\r\nopenai-version: 2020-10-01\r\nx-waystation-deployment: %b\r\n"
-        % (
-            call.request_id.encode(),
-            (time.monotonic_ns() - call.started_ns) // 1_000_000,
-            call.deployment.encode(),
-        )
-    )
+    lines = b"x-waystation-deployment: %b\r\n" % call.deployment.encode()
     if done is not None:
         lines += b"x-waystation-cost: %b %b\r\n" % (nano(done.cost_nano), done.currency.encode())
     if call.attempts > 1:

@@ -29,9 +29,11 @@ from waystation.gateway.answer import Way
 from waystation.http.bounds import Bounds
 from waystation.http.calls import serve_call
 from waystation.http.exchange import Exchange, StreamsOpen, as_cycle
+from waystation.http.presented import Presented
 from waystation.http.routes import CALL_ROUTES
 
 _NOTHING: dict[bytes, bytes] = {}
+_READ_UNKNOWN_BYTES_MAX = 64 * 1024  # of a body before anybody has looked at the key
 _LINGER_S = 2.0  # how long a refused client may go on sending before the connection is cut
 
 
@@ -46,6 +48,7 @@ class Doorway:
         self.streams = StreamsOpen(bounds.streams_max)
         self.calls_total = 0
         self.draining = False
+        self.now = 0.0  # loop time, as exact as deadlines need it: set by each look of `watch`
         self._headers_of: list[tuple[bytes, bytes]] | None = None
         self._headers = b""
 
@@ -72,9 +75,11 @@ class Doorway:
 
     async def watch(self, every_s: float = 1.0) -> None:
         """Once a second: end what is late. One look over all connections costs less than a timer for each request."""
+        loop = asyncio.get_running_loop()
+        self.now = loop.time()
         while True:
             await asyncio.sleep(every_s)
-            now = asyncio.get_running_loop().time()
+            self.now = now = loop.time()
             for door in list(self.doors):
                 if door.deadline <= now:
                     door.too_late()
@@ -111,7 +116,7 @@ class Door(HttpToolsProtocol):
         super().connection_made(transport)
         self.client_address = self.client[0] if self.client else ""
         self.doorway.doors.add(self)
-        self.deadline = self.loop.time() + self.bounds.head_time_s
+        self.deadline = self.doorway.now + self.bounds.head_time_s
         if len(self.doorway.doors) > self.bounds.connections_max:
             self._refuse(
                 TooManyConnections("The server has too many open connections. Try again.", retry_after_ms=1000)
@@ -132,7 +137,7 @@ class Door(HttpToolsProtocol):
             return
         if self._in_head:
             if self._head_size == 0:
-                self.deadline = self.loop.time() + self.bounds.head_time_s
+                self.deadline = self.doorway.now + self.bounds.head_time_s
             self._head_size += len(data)
         try:
             self.parser.feed_data(data)
@@ -178,18 +183,17 @@ class Door(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        if (
-            self._head_size > self.bounds.head_bytes_max
-            and sum(map(len, self._fields)) + sum(map(len, self._fields.values())) > self.bounds.head_bytes_max
-        ):
+        if self._head_size > self.bounds.head_bytes_max and self._head_is_too_large():
             raise HeadTooLarge(f"The request's head is larger than {self.bounds.head_bytes_max} bytes.")
         fields = {name.lower(): value for name, value in self._fields.items()}
         self._fields.clear()
-        self.deadline = self.loop.time() + self.bounds.body_time_s
+        self.deadline = self.doorway.now + self.bounds.body_time_s
         if self.parser.should_upgrade() and not self._is_websocket(fields):
             self._declined = self._head_without_offer(fields)
             return
         target = self.url
+        if not target.startswith(b"/"):  # RFC 9112 3.2.2: a server takes the absolute form too, as proxies are sent it
+            target = _path_of(target)
         if b"?" in target:
             target = target.partition(b"?")[0]
         route = CALL_ROUTES.get(target)
@@ -217,14 +221,29 @@ class Door(HttpToolsProtocol):
         if length is not None and int(length) > self.bounds.body_bytes_max:
             exchange.error = self._too_large()
             exchange.keep_alive = False
-        elif fields.get(b"expect", b"").lower() == b"100-continue" and exchange.error is None:
+        elif length is None or int(length) > _READ_UNKNOWN_BYTES_MAX:
+            self._ask_who_sends(exchange)
+        if fields.get(b"expect", b"").lower() == b"100-continue" and exchange.error is None:
             self._tell_to_continue()
         self._queue(exchange)
+
+    def _ask_who_sends(self, exchange: Exchange) -> None:
+        """A large body is read from those only who have a key: to read and parse it costs."""
+        try:
+            self.doorway.way.auth.identify(Presented(exchange.fields.get(b"authorization")))
+        except ApiError as refusal:
+            exchange.error = refusal
+            exchange.keep_alive = False
 
     def _tell_to_continue(self) -> None:
         # Not while earlier answers are due: they come first, and a client that waits for this sends no request ahead.
         if self.cycle is None or self.cycle.response_complete:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _head_is_too_large(self) -> bool:
+        # What was received by the end of the head may hold some of the body too: only now its own size can be told.
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self._fields.items())
+        return size > self.bounds.head_bytes_max
 
     def on_body(self, body: bytes) -> None:
         cycle: Any = self.cycle
@@ -282,10 +301,14 @@ class Door(HttpToolsProtocol):
             return
         doorway = self.doorway
         doorway.calls_total += 1
-        task = self.loop.create_task(serve_call(exchange, doorway.way, self.bounds))
-        exchange.task = task
+        exchange.task = task = self.loop.create_task(self._serve(exchange))
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+
+    async def _serve(self, exchange: Exchange) -> None:
+        try:
+            await serve_call(exchange, self.doorway.way, self.bounds)
+        finally:  # not by a callback of the task: that would be one more turn of the loop for each call
+            self.tasks.discard(exchange.task)  # type: ignore[arg-type]
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -299,7 +322,7 @@ class Door(HttpToolsProtocol):
         else:
             self.flow.resume_reading()
             if self._in_head and self._head_size == 0:
-                self.deadline = self.loop.time() + self.bounds.keep_alive_s
+                self.deadline = self.doorway.now + self.bounds.keep_alive_s
 
     def _refuse(self, error: ApiError) -> None:
         """Answer what can't be read, in its turn, and close: where one request ends and the next begins is not known."""
@@ -384,6 +407,14 @@ class Door(HttpToolsProtocol):
         self.deadline = self.loop.time() + self.bounds.write_stall_s
         await self.flow.drain()
         self.deadline = float("inf")
+
+
+def _path_of(target: bytes) -> bytes:
+    """The path of a target in absolute form, with its query; the target itself when it is none (`*`, CONNECT's authority)."""
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        return target
+    return b"/" + rest.partition(b"/")[2]
 
 
 def _cause(error: httptools.HttpParserError) -> ApiError:

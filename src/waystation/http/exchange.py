@@ -8,6 +8,7 @@ request-response cycle, so it carries that class's few public attributes (`respo
 from __future__ import annotations
 
 import asyncio
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +28,11 @@ _STREAM = (
     b"transfer-encoding: chunked\r\n"
 )
 _CLOSE = b"connection: close\r\n"
+# A key travels in a header that no browser adds by itself, so any page may read what its own request was answered.
+_CORS = (
+    b"access-control-allow-origin: *\r\naccess-control-expose-headers: "
+    b"x-request-id, openai-processing-ms, retry-after, retry-after-ms, x-waystation-cost, x-waystation-deployment\r\n"
+)
 _COMMENT = b": still working\n\n"
 
 
@@ -73,7 +79,7 @@ class Reply(Protocol):
     def send(self, data: bytes) -> None: ...
     def finish(self, data: bytes) -> None: ...
     def fail(self, error: ApiError, headers: bytes = b"") -> None: ...
-    def watch_silence(self, headers: bytes, silence_s: float) -> None: ...
+    def watch_silence(self, silence_s: float) -> None: ...
 
 
 class _NoEvent:
@@ -169,7 +175,7 @@ class Exchange:
             return
         head = b"%b%b%b%b%bcontent-length: %d\r\n\r\n" % (
             _STATUS_LINES[status],
-            self.door.common_headers(),
+            self._own_headers(),
             _JSON,
             headers,
             b"" if self.keep_alive else _CLOSE,
@@ -185,8 +191,13 @@ class Exchange:
             return
         self.door.transport.write(
             b"%b%b%b%b%b\r\n"
-            % (_STATUS_LINES[200], self.door.common_headers(), _STREAM, headers, b"" if self.keep_alive else _CLOSE)
+            % (_STATUS_LINES[200], self._own_headers(), _STREAM, headers, b"" if self.keep_alive else _CLOSE)
         )
+
+    def _own_headers(self) -> bytes:
+        """What every answer says: when, which, how long it took, and to a page of a browser, that it may look."""
+        lines = b"%b%b" % (self.door.common_headers(), identity_lines(self.request_id, self.started_ns))
+        return lines + _CORS if b"origin" in self.fields else lines
 
     def send(self, data: bytes) -> None:
         """Write events of a stream. The caller awaits `door.flow.drain()` when `door.flow.write_paused`."""
@@ -207,9 +218,9 @@ class Exchange:
         if self.streaming:
             self.finish(error_event(error))
             return
-        self.answer(error.status, refusal_lines(self.request_id, error) + headers, error_body(error))
+        self.answer(error.status, refusal_lines(error) + headers, error_body(error))
 
-    def watch_silence(self, headers: bytes, silence_s: float) -> None:
+    def watch_silence(self, silence_s: float) -> None:
         """From now on send a comment whenever nothing was sent for `silence_s`; begins the stream if need be."""
         loop = self.door.loop
         self.wrote_at = loop.time()
@@ -220,7 +231,7 @@ class Exchange:
             wait_s = self.wrote_at + silence_s - loop.time()
             if wait_s <= 0:
                 if not self.streaming:
-                    self.begin_stream(headers)
+                    self.begin_stream(b"")
                 self.send(_COMMENT)
                 wait_s = silence_s
             self._silence = loop.call_later(wait_s, look)
@@ -247,9 +258,17 @@ class Exchange:
         self.door.on_response_complete()
 
 
-def refusal_lines(request_id: str, error: ApiError) -> bytes:
-    """The headers of an error's answer, as encoded lines."""
-    lines = b"x-request-id: %b\r\n" % request_id.encode()
+def identity_lines(request_id: str, started_ns: int) -> bytes:
+    """The headers by which OpenAI's answers are known, as encoded lines."""
+    return b"x-request-id: %b\r\nopenai-processing-ms: %d\r\nopenai-version: 2020-10-01\r\n" % (
+        request_id.encode(),
+        (time.monotonic_ns() - started_ns) // 1_000_000,
+    )
+
+
+def refusal_lines(error: ApiError) -> bytes:
+    """The headers that go with an error, as encoded lines."""
+    lines = b""
     for name, value in error_headers(error):
         lines += b"%b: %b\r\n" % (name.encode(), value.encode("latin-1", "replace"))
     return lines

@@ -6,7 +6,7 @@ import pytest
 
 from waystation.auth.identify import Identify
 from waystation.errors import ApiError, Forbidden, InvalidKey, MissingKey
-from waystation.http.app import Presented
+from waystation.http.presented import Presented
 from waystation.terms import Caller
 
 NOW = 1_000_000

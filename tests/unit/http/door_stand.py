@@ -129,6 +129,7 @@ def stand(
         await server.startup()
         await server.on_tick(0)  # the date header
         watching = asyncio.ensure_future(doorway.watch(watch_every_s))
+        await asyncio.sleep(0)
         port = server.servers[0].sockets[0].getsockname()[1]
         try:
             async with asyncio.timeout(20):

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from tests.unit.http.door_stand import BOUNDS, Stand, StandingWay, chat, stand
-from waystation.errors import RateLimitExceeded
+from waystation.errors import InvalidKey, RateLimitExceeded
 from waystation.gateway.call import Call
-from waystation.terms import Done, Event, Piece, Usage
+from waystation.terms import Caller, Done, Event, Piece, Usage
 
 CHUNKED = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -329,3 +329,50 @@ async def endless(call: Call) -> AsyncGenerator[Event]:
     while True:
         yield Piece(b"data: {}\n\n")
         await asyncio.sleep(0.005)
+
+
+def test_a_target_in_absolute_form_is_a_call_too() -> None:
+    async def scenario(at: Stand) -> None:
+        assert (await at.ask(chat(target="http://proxy.example/v1/chat/completions?x=1")))[0] == 200
+
+    stand(scenario)
+
+
+def test_a_url_that_is_too_long_is_told_so() -> None:
+    async def scenario(at: Stand) -> None:
+        status, _, body = await at.ask(b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (status, error_of(body)["code"]) == (431, "request_header_fields_too_large")
+
+    stand(scenario)
+
+
+@pytest.mark.parametrize("request_bytes", [chat(), chat(stream=True), chat().replace(b"{", b"[", 1)])
+def test_every_answer_says_who_gave_it_and_a_page_may_read_it(request_bytes: bytes) -> None:
+    request_bytes = request_bytes.replace(b"Host: x", b"Host: x\r\nOrigin: http://page.example")
+
+    async def scenario(at: Stand) -> None:
+        line = await at.connect()
+        line.send(request_bytes)
+        _, headers = await line.head()
+        assert headers["openai-version"] == "2020-10-01"
+        assert headers["openai-processing-ms"].isdigit()
+        assert headers["x-request-id"].startswith("req_")
+        assert headers["access-control-allow-origin"] == "*"
+        await line.close()
+
+    stand(scenario)
+
+
+def test_a_large_body_is_not_read_from_somebody_without_a_key() -> None:
+    class Locked(StandingWay):
+        def identify(self, call: Call) -> Caller:
+            raise InvalidKey("Incorrect API key provided.")
+
+    async def scenario(at: Stand) -> None:
+        line = await at.connect()
+        line.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        status, _, body = await line.answer()  # before a byte of the body was sent
+        assert (status, error_of(body)["code"]) == (401, "invalid_api_key")
+        await line.close()
+
+    stand(scenario, Locked(), msgspec.structs.replace(BOUNDS, body_bytes_max=2_000_000))

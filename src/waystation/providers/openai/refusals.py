@@ -60,9 +60,7 @@ def refusal(
         return UpstreamFailed(f"{provider} refused this server's credential or account there.", detail=detail)
     retry_after_ms = retry_after(headers, now_s)
     if status == 429:
-        return RateLimitExceeded(
-            f"{provider} is at its rate limit. Please try again later.", detail=detail, retry_after_ms=retry_after_ms
-        )
+        return RateLimitExceeded(f"{provider} is at its rate limit.", detail=detail, retry_after_ms=retry_after_ms)
     if status in (408, 504):
         return UpstreamTimeout(f"{provider} took too long.", detail=detail)
     return UpstreamFailed(f"{provider} failed.", detail=detail, retry_after_ms=retry_after_ms)
