@@ -105,7 +105,7 @@ def test_a_bias_in_openais_ids_has_its_effect(engine: Engine) -> None:
 
     assert engine.chat.path is not None
     tokenizers = Tokenizers({engine.chat.name: engine.chat.path})
-    lost = next(id for id in range(199_000) if tokenizers.translate(id, "gpt-4o-mini", engine.chat.name) is None)
+    lost = next(n for n in range(199_000) if tokenizers.translate(n, "gpt-4o-mini", engine.chat.name) is None)
     paris = tokenizers.encode("Paris", "gpt-4o-mini")
     assert len(paris) == 1
     body = engine.chats({"messages": PARIS, "temperature": 0, "logit_bias": {str(paris[0]): -100}, "max_tokens": 5})

@@ -36,8 +36,9 @@ def test_each_prompt_has_its_choices(engine: Engine) -> None:
     assert [choice["text"][:5] for choice in body["choices"]] == ["1,2,3", "1,2,3", "a b c", "a b c"]
 
 
-def test_token_ids_are_openais(engine: Engine) -> None:
-    ids = Tokenizers().encode("The capital of France is", engine.chat.name)
+def test_token_ids_are_those_of_the_named_model(engine: Engine) -> None:
+    assert engine.chat.path is not None
+    ids = Tokenizers({engine.chat.name: engine.chat.path}).encode("The capital of France is", engine.chat.name)
     assert "Paris" in engine.completes({"prompt": ids, "temperature": 0, "max_tokens": 3})["choices"][0]["text"]
 
 
