@@ -56,6 +56,7 @@ from waystation.wire.models import ModelObject, model_list
 from waystation.wire.tokenize import Tokenization, read_tokenize
 
 SWITCH_INTERVAL_S = 0.0005
+LOCAL_OUTPUT_TOKENS_MAX = 8192  # a small model that has lost its way writes to the end: minutes, in a place others wait for
 
 log = logging.getLogger("waystation")
 
@@ -298,6 +299,9 @@ def local_offer(model: LocalModel, configured: ModelSettings | None, added: Sequ
         if row.name == model.name:
             price, created_at = row.price, row.created_at
     context = _context_tokens(model)
+    output = min(context, LOCAL_OUTPUT_TOKENS_MAX)
+    if configured is not None and configured.output_tokens_max is not None:
+        output = min(context, configured.output_tokens_max)
     return Offer(
         model.name,
         model.kind,
@@ -305,7 +309,7 @@ def local_offer(model: LocalModel, configured: ModelSettings | None, added: Sequ
         model.name,
         price,
         context,
-        context,
+        output,
         dimensions=model.dimensions,
         created_at=created_at,
     )

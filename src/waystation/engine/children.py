@@ -100,6 +100,8 @@ class EngineChild:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            # Its own group: Ctrl-C in the terminal reaches the supervisor only, whose worker still needs the children.
+            start_new_session=True,
         )
         self.pid = process.pid
         logging_task = asyncio.create_task(_copy(process.stdout, output), name="engine-log")

@@ -56,7 +56,7 @@ class FairQueue:
         line = self._lines.get(project)
         if self.waiting >= self._waiting_max or (line is not None and len(line) >= self._per_project):
             raise RateLimitExceeded(
-                "Too many requests are waiting for this model. Try again after the time that retry-after-ms says.",
+                "Too many requests are waiting for this model.",
                 retry_after_ms=min(RETRY_AFTER_MS_MAX, 1000 + RETRY_AFTER_MS_PER_WAITING * self.waiting),
             )
         if line is None:

@@ -308,7 +308,7 @@ class Door(HttpToolsProtocol):
         try:
             await serve_call(exchange, self.doorway.way, self.bounds)
         finally:  # not by a callback of the task: that would be one more turn of the loop for each call
-            self.tasks.discard(exchange.task)  # type: ignore[arg-type]
+            self.tasks.discard(exchange.task)
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1

@@ -112,6 +112,12 @@ def local_encoding(name: str, head: dict[str, Any]) -> tiktoken.Encoding | None:
     return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)
 
 
+def always_special(head: dict[str, Any]) -> frozenset[str]:
+    """The texts that a local model reads as one token wherever they are, such as `<tool_call>`."""
+    tokens, types = head.get("tokenizer.ggml.tokens", []), head.get("tokenizer.ggml.token_type", [])
+    return frozenset(token.decode() for token, kind in zip(tokens, types, strict=False) if kind == _USER_DEFINED)
+
+
 def control_tokens(head: dict[str, Any]) -> tuple[str, ...]:
     """The texts that a model reads as structure, such as `<|im_end|>`: never to be taken from a user's words."""
     tokens, types = head.get("tokenizer.ggml.tokens", []), head.get("tokenizer.ggml.token_type", [])

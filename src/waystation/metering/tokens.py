@@ -51,6 +51,7 @@ class Tokenizers:
         self._local = {} if local is None else local
         self._loaded: dict[str, tiktoken.Encoding] = {}
         self._heads: dict[str, dict[str, Any]] = {}
+        self._always: dict[str, frozenset[str]] = {}
 
     def of(self, model: str) -> "tiktoken.Encoding":
         """The tokenizer that counts for a model: the local model's own, else OpenAI's for that name."""
@@ -65,11 +66,12 @@ class Tokenizers:
         return self._loaded[encoding]
 
     def encode(self, text: str, model: str) -> list[int]:
-        """Token ids of a text; what looks like a special token is text."""
+        """Token ids of a text. What looks like a special token is text, but for those a local model reads anywhere."""
         encoding = self.of(model)
+        always = self._always.get(model, frozenset())
         ids: list[int] = []
         for part in _parts(text):
-            ids += encoding.encode_ordinary(part)
+            ids += encoding.encode(part, allowed_special=always, disallowed_special=())
         return ids
 
     def decode(self, ids: Sequence[int], model: str) -> str:
@@ -81,8 +83,7 @@ class Tokenizers:
 
     def count_tokens(self, text: str, model: str) -> tuple[int, str]:
         """How many tokens a text has, and the name of the encoding that says so."""
-        encoding = self.of(model)
-        return sum(len(encoding.encode_ordinary(part)) for part in _parts(text)), encoding.name
+        return len(self.encode(text, model)), self.of(model).name
 
     def count_chat(self, messages: Sequence[Mapping[str, Any]], model: str) -> tuple[int, str]:
         """How many tokens the messages of a chat make, and the encoding's name.
@@ -132,7 +133,7 @@ class Tokenizers:
         if model not in self._local:
             return None
         if model not in self._loaded:
-            from waystation.metering.encodings import local_encoding  # see `named`
+            from waystation.metering.encodings import always_special, local_encoding  # see `named`
 
             try:
                 head = read_head(self._local[model])
@@ -142,6 +143,7 @@ class Tokenizers:
             if encoding is None:
                 return None
             self._heads[model] = {key: value for key, value in head.items() if key != "tokenizer.ggml.merges"}
+            self._always[model] = always_special(head)
             self._loaded[model] = encoding
         return self._loaded[model]
 

@@ -43,7 +43,7 @@ async def settle() -> None:
 
 
 def story(told: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(told(), 5))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(told(), 5))
 
 
 def test_projects_take_turns() -> None:
