@@ -107,7 +107,7 @@ class Worker:
         self.way = Parts(
             Identify(self.view.keys, self.clock.now_s),
             Catalogue(self.view.models),
-            Policy(self.view.models),
+            Policy(self.view.models, strict=settings.server.strict_parameters),
             self.ledger,
             Direct(providers),
         )

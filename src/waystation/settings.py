@@ -52,6 +52,9 @@ class ServerSettings:
     )
     connections_max: int = setting(10_000, "Open connections; one more is answered 503.", least=1)
     streams_max: int = setting(4_000, "Answers under way at once; one more is answered 503.", least=1)
+    strict_parameters: bool = setting(
+        False, "Refuse parameters that OpenAI does not have, instead of passing them on or ignoring them."
+    )
     pipelined_max: int = setting(32, "Requests that one connection may send ahead of their answers.", least=1)
     metrics_token: Secret | None = setting(None, "Bearer token for /metrics, which else answers loopback only.")
 

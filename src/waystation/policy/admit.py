@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from waystation.errors import InvalidRequest, Unsupported
 from waystation.gateway.call import Call
 from waystation.terms import Caller, Model, Operation
+from waystation.wire.read import refuse_unknown, unknown_parameters
 
 _INSTEAD = {
     Operation.CHAT: "/v1/chat/completions",
@@ -16,8 +17,9 @@ _INSTEAD = {
 class Policy:
     """The checks that need the model. `models` is the view's own dict, asked only to say which model could have done it."""
 
-    def __init__(self, models: Mapping[str, Model]) -> None:
+    def __init__(self, models: Mapping[str, Model], *, strict: bool = False) -> None:
         self._models = models
+        self._strict = strict  # parameters that OpenAI doesn't have are refused instead of passed on or ignored
 
     def admit(self, call: Call, caller: Caller, model: Model) -> Call:
         """Let the call pass as it is. Raises InvalidRequest or Unsupported with `param`."""
@@ -30,6 +32,8 @@ class Policy:
                 code="unsupported_endpoint",
             )
         request = call.request
+        if self._strict:
+            refuse_unknown(unknown_parameters(call.body, type(request)))
         if request.has_images and not abilities.vision:
             raise Unsupported(
                 f"Invalid content type: the model `{model.name}` can't see images. {self._who_sees()}",

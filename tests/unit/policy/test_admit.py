@@ -53,3 +53,13 @@ def test_an_operation_that_the_model_has_not_says_which_it_has() -> None:
     with pytest.raises(ApiError, match="/v1/chat/completions") as caught:
         Policy({}).admit(call, CALLER, model("m", Operation.CHAT))
     assert (caught.value.status, caught.value.param) == (400, "model")
+
+
+def test_strict_mode_refuses_what_openai_does_not_have() -> None:
+    body = b'{"model":"m","messages":[{"role":"user","content":"x"}],"top_k":5}'
+    call = Call(Operation.CHAT, "req_1", body, read_chat(body), None, {}, "", 0)
+    chatty = model("m", Operation.CHAT)
+    assert Policy({}).admit(call, CALLER, chatty) is call
+    with pytest.raises(ApiError, match="top_k") as caught:
+        Policy({}, strict=True).admit(call, CALLER, chatty)
+    assert (caught.value.status, caught.value.param) == (400, "top_k")
