@@ -30,18 +30,40 @@ _COMPACT = {
     "key_separator": ": ",
 }
 
+NUMBER_MOST = 999_999_999_999_999
+"""A number without a bound of its own ends here: small models write zeros until their limit, and the JSON is never whole."""
+
 ANY_OBJECT: dict[str, Any] = {"type": "object"}
 NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
 def for_answer(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A schema for an answer that a person may read: spaces as the model likes them."""
-    return {**schema, "x-guidance": _PRETTY}
+    return {**_with_bounded_numbers(schema), "x-guidance": _PRETTY}
 
 
 def for_arguments(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A schema for a tool's arguments, spaced as models were trained to write them."""
-    return {**schema, "x-guidance": _COMPACT}
+    return {**_with_bounded_numbers(schema), "x-guidance": _COMPACT}
+
+
+def _with_bounded_numbers(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with a range for each number that has none."""
+    bounded: dict[str, Any] = {key: _bounded(value) for key, value in schema.items()}
+    kinds = schema.get("type")
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    if ("integer" in kinds or "number" in kinds) and not schema.keys() & _SAYS_WHICH_NUMBERS:
+        bounded |= {"minimum": -NUMBER_MOST, "maximum": NUMBER_MOST}
+    return bounded
+
+
+def _bounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _with_bounded_numbers(value)
+    return [_bounded(each) for each in value] if isinstance(value, list) else value
+
+
+_SAYS_WHICH_NUMBERS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "const"}
 
 
 def asked_schema(body: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
@@ -111,7 +110,6 @@ def stand(
     way = way or StandingWay()
 
     async def run() -> None:
-        logging.getLogger("waystation").setLevel(logging.CRITICAL)
         numbers = itertools.count(1)
         doorway = Doorway(way, bounds, lambda: f"req_{next(numbers):032x}")
 
