@@ -56,7 +56,9 @@ from waystation.wire.models import ModelObject, model_list
 from waystation.wire.tokenize import Tokenization, read_tokenize
 
 SWITCH_INTERVAL_S = 0.0005
-LOCAL_OUTPUT_TOKENS_MAX = 8192  # a small model that has lost its way writes to the end: minutes, in a place others wait for
+LOCAL_OUTPUT_TOKENS_MAX = (
+    8192  # a small model that has lost its way writes to the end: minutes, in a place others wait for
+)
 
 log = logging.getLogger("waystation")
 

@@ -49,7 +49,7 @@ def for_arguments(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_bounded_numbers(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema with a range for each number that has none."""
-    bounded: dict[str, Any] = {key: _bounded(value) for key, value in schema.items()}
+    bounded: dict[str, Any] = {key: value if key in _VALUES else _bounded(value) for key, value in schema.items()}
     kinds = schema.get("type")
     kinds = kinds if isinstance(kinds, list) else [kinds]
     if ("integer" in kinds or "number" in kinds) and not schema.keys() & _SAYS_WHICH_NUMBERS:
@@ -63,6 +63,7 @@ def _bounded(value: Any) -> Any:
     return [_bounded(each) for each in value] if isinstance(value, list) else value
 
 
+_VALUES = {"const", "enum", "default", "examples"}  # what is in there is no schema
 _SAYS_WHICH_NUMBERS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "const"}
 
 
