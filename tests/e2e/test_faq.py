@@ -68,6 +68,7 @@ def test_retry_sample_on_sdk_028_gets_past_a_rate_limit(gateway: Running, moody:
     assert moody.calls == 2
 
 
+@pytest.mark.slow
 def test_retry_sample_on_sdk_028_gives_up_when_the_limit_stays(
     gateway: Running, moody: Moody, pythons: Pythons
 ) -> None:

@@ -96,6 +96,7 @@ class Exchange:
 
     __slots__ = (
         "_chunks",
+        "_head",
         "_silence",
         "body_size",
         "disconnected",
@@ -138,6 +139,7 @@ class Exchange:
         self.streaming = False  # the head of a stream has gone out: from here on errors are events
         self.response_complete = False
         self.disconnected = False
+        self._head = b""  # of a stream, until something goes out with it
         self._silence: asyncio.TimerHandle | None = None
         self.wrote_at = 0.0
 
@@ -185,13 +187,14 @@ class Exchange:
         self._end()
 
     def begin_stream(self, headers: bytes) -> None:
-        """Write the head of a stream. A silent stream gets a comment every `silence_s` from here on."""
+        """Begin a stream. Its head goes out with what is sent first, in one write."""
         self.streaming = True
-        if self.disconnected:
-            return
-        self.door.transport.write(
-            b"%b%b%b%b%b\r\n"
-            % (_STATUS_LINES[200], self._own_headers(), _STREAM, headers, b"" if self.keep_alive else _CLOSE)
+        self._head = b"%b%b%b%b%b\r\n" % (
+            _STATUS_LINES[200],
+            self._own_headers(),
+            _STREAM,
+            headers,
+            b"" if self.keep_alive else _CLOSE,
         )
 
     def _own_headers(self) -> bytes:
@@ -200,18 +203,23 @@ class Exchange:
         return lines + _CORS if b"origin" in self.fields else lines
 
     def send(self, data: bytes) -> None:
-        """Write events of a stream. The caller awaits `door.flow.drain()` when `door.flow.write_paused`."""
+        """Write events of a stream. The caller awaits `drained` when the exchange is `stalled`."""
         if self.disconnected or self.response_complete:
             return
-        self.door.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        self.door.transport.write(b"%b%x\r\n%b\r\n" % (self._take_head(), len(data), data))
         self.wrote_at = self.door.loop.time()
 
     def finish(self, data: bytes) -> None:
         """Write the last events of a stream and end it."""
         if self.disconnected or self.response_complete:
             return
-        self.door.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n")
+        last = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
+        self.door.transport.write(self._take_head() + last)
         self._end()
+
+    def _take_head(self) -> bytes:
+        head, self._head = self._head, b""
+        return head
 
     def fail(self, error: ApiError, headers: bytes = b"") -> None:
         """End with an error: a whole answer if nothing went out yet, else the stream's last event."""

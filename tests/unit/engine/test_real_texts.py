@@ -115,6 +115,7 @@ def test_fewer_dimensions_are_a_unit_vector_and_more_are_refused(engine: Engine)
     assert refused.value.param == "dimensions"
 
 
+@pytest.mark.slow
 def test_the_end_of_a_long_text_counts(engine: Engine) -> None:
     filler = "The committee met on Tuesday and discussed the budget. " * 120
     about_cats = filler + "Cats purr and chase mice. " * 100
