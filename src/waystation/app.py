@@ -24,12 +24,10 @@ from uvicorn.server import Server
 from waystation import __version__
 from waystation.accounts import store as accounts_store
 from waystation.accounts.follow import Follower
-from waystation.accounts.model import LocalModel as AddedModel
 from waystation.accounts.service import LOCAL_MODELS
 from waystation.auth.identify import Identify
-from waystation.catalogue.build import FREE, Offer, build_models, vanished_aliases
+from waystation.catalogue.build import build_models, vanished_aliases
 from waystation.catalogue.resolve import Catalogue
-from waystation.cli.local_models import Added, local_models
 from waystation.engine.model import DEFAULT_CHAT_FILE, EMBEDDING_MODEL, LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.gateway.view import View
@@ -39,6 +37,7 @@ from waystation.http.door import Doorway
 from waystation.http.metrics import Figures, exposition
 from waystation.http.openapi import document
 from waystation.http.readiness import Readiness
+from waystation.inventory import Added, local_models, local_offer, provider_offer
 from waystation.ledger.service import Ledger
 from waystation.ledger.store import CREDIT_TOPIC
 from waystation.metering.tokens import Tokenizers
@@ -49,9 +48,8 @@ from waystation.runtime.clock import Clock
 from waystation.runtime.db import Database
 from waystation.runtime.http_client import HttpClient
 from waystation.runtime.ids import Ids
-from waystation.settings import ModelSettings, Settings, load_settings
-from waystation.terms import ENGINE, Price
-from waystation.wire.gguf import NotGguf, read_head
+from waystation.settings import Settings, load_settings
+from waystation.terms import ENGINE, Model
 from waystation.wire.models import ModelObject, model_list
 from waystation.wire.tokenize import Tokenization, read_tokenize
 
@@ -269,67 +267,8 @@ async def tell_ready(server: Server, ready_fd: int) -> None:
     os.close(ready_fd)
 
 
-# -- models of the configuration
-
-
-def provider_offer(model: ModelSettings) -> Offer:
-    assert model.provider is not None
-    assert model.model is not None
-    assert model.context_tokens_max is not None
-    assert model.output_tokens_max is not None
-    return Offer(
-        model.name,
-        model.kind,
-        model.provider,
-        model.model,
-        model.price,
-        model.context_tokens_max,
-        model.output_tokens_max,
-        model.vision,
-        model.tools,
-        model.dimensions,
-    )
-
-
-def local_offer(model: LocalModel, configured: ModelSettings | None, added: Sequence[AddedModel]) -> Offer:
-    """A local model. Its price is the row's or the table's; the built-in models' is a stated 0."""
-    price: Price | None = FREE
-    created_at = 0
-    if configured is not None:
-        price = configured.price
-    for row in added:
-        if row.name == model.name:
-            price, created_at = row.price, row.created_at
-    context = _context_tokens(model)
-    output = min(context, LOCAL_OUTPUT_TOKENS_MAX)
-    if configured is not None and configured.output_tokens_max is not None:
-        output = min(context, configured.output_tokens_max)
-    return Offer(
-        model.name,
-        model.kind,
-        ENGINE,
-        model.name,
-        price,
-        context,
-        output,
-        dimensions=model.dimensions,
-        created_at=created_at,
-    )
-
-
-def _context_tokens(model: LocalModel) -> int:
-    """How much the model takes: what its file says, at most what the engine gives it."""
-    if model.path is None:
-        return model.context_tokens
-    try:
-        head = read_head(model.path)
-    except (OSError, NotGguf):  # not pulled yet
-        return model.context_tokens
-    trained = head.get(f"{head.get('general.architecture')}.context_length")
-    return min(trained, model.context_tokens) if isinstance(trained, int) and trained > 0 else model.context_tokens
-
-
-def model_object(model: Any) -> ModelObject:
+def model_object(model: Model) -> ModelObject:
+    """A model as OpenAI lists it."""
     return ModelObject(id=model.name, created=model.created_at, owned_by=model.owned_by)
 
 

@@ -26,7 +26,7 @@ MAY_KNOW = {
     "runtime": {"tables"},
     "testing": set(),
 }
-JOINERS = {"app", "cli", "__main__", "__init__"}  # they put the parts together
+JOINERS = {"app", "inventory", "cli", "__main__", "__init__"}  # they put the parts together
 
 
 def part_of(module: str) -> str:

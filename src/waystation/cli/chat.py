@@ -9,8 +9,8 @@ import typer
 
 from waystation.cli.client import Client, Refused, Unreachable, base_url_of
 from waystation.cli.common import CommandError, ConfigOption, DataOption, settings_of
-from waystation.cli.local_models import first_model
 from waystation.cli.words import say
+from waystation.inventory import first_model
 
 TURNS_MAX = 200  # messages that are sent along; older ones are left out
 

@@ -17,10 +17,10 @@ from waystation.cli.common import (
     print_json,
     settings_of,
 )
-from waystation.cli.local_models import NotGguf, check_gguf, has_engine
 from waystation.cli.words import say
 from waystation.engine.model import DEFAULT_CHAT_FILE
 from waystation.engine.sources import present
+from waystation.inventory import NotGguf, check_gguf, has_engine
 from waystation.settings import ProviderSettings, Settings, SettingsError
 
 CONNECT_TIMEOUT_S = 5.0

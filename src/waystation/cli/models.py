@@ -15,11 +15,11 @@ from waystation.cli.common import (
     print_json,
     settings_of,
 )
-from waystation.cli.local_models import Added, NotGguf, check_gguf, is_there, local_models
 from waystation.cli.progress import pull_with_progress
 from waystation.cli.words import say
 from waystation.engine.model import DEFAULT_CHAT_FILE, PINNED_FILES
 from waystation.engine.sources import ModelMissing
+from waystation.inventory import Added, NotGguf, check_gguf, is_there, local_models
 from waystation.settings import read_price
 from waystation.settings_reader import nearest
 from waystation.terms import Price

@@ -9,9 +9,9 @@ import typer
 
 from waystation.cli.common import USAGE, CommandError, ConfigOption, DataOption, complain, make_folder, settings_of
 from waystation.cli.first_start import base_url, first_start, print_keys
-from waystation.cli.local_models import first_model
 from waystation.cli.serving import Serving
 from waystation.cli.words import say
+from waystation.inventory import first_model
 from waystation.runtime.supervisor_place import DataFolder, Taken, listen
 
 

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from waystation.cli.local_models import Added, has_engine, is_there, local_models
 from waystation.cli.progress import pull_with_progress
 from waystation.cli.words import say
 from waystation.engine.children import EngineChild
 from waystation.engine.model import DEFAULT_CHAT_FILE, LocalModel
 from waystation.engine.sources import ModelMissing, present
 from waystation.errors import ServiceUnavailable
+from waystation.inventory import Added, has_engine, is_there, local_models
 from waystation.runtime.supervisor import Supervisor
 from waystation.runtime.supervisor_place import DataFolder
 from waystation.runtime.supervisor_process import KeptProcess, Start

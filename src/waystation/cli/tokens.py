@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from waystation.cli.common import CommandError, ConfigOption, DataOption, JsonOption, books, print_json, settings_of
-from waystation.cli.local_models import Added, local_models
 from waystation.cli.words import say
+from waystation.inventory import Added, local_models
 from waystation.metering.tokens import Tokenizers
 
 MODEL_DEFAULT = "gpt-4o"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from waystation.cli.local_models import Added, NotGguf, check_gguf, first_model, is_there, local_models
 from waystation.engine.model import DEFAULT_CHAT_FILE, EMBEDDING_MODEL
+from waystation.inventory import Added, NotGguf, check_gguf, first_model, is_there, local_models
 from waystation.settings import Settings, load_settings
 
 CONFIG = """

@@ -1,12 +1,17 @@
-"""Which local models this installation has: the built-in ones, those of the configuration and those that were added."""
+"""Which models this installation has: the built-in ones, those of the configuration and those that were added.
+
+Joins what the settings, the engine and the accounts each know of them: as processes to run, and as offers to the catalogue.
+"""
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import structs
 
+from waystation.accounts.model import LocalModel as PricedModel
+from waystation.catalogue.build import FREE, Offer
 from waystation.engine.model import (
     CONTEXT_TOKENS_DEFAULT,
     DEFAULT_CHAT_FILE,
@@ -16,13 +21,13 @@ from waystation.engine.model import (
     default_chat_model,
 )
 from waystation.engine.sources import present
-from waystation.settings import Settings
+from waystation.settings import ModelSettings, Settings
+from waystation.terms import ENGINE, Price
+from waystation.wire.gguf import NotGguf, read_head
 
 GGUF_MAGIC = b"GGUF"
-
-
-class NotGguf(Exception):
-    """A file that is no GGUF, or can't be read; the text says which and why."""
+# A small model that has lost its way writes until its limit: minutes, in a place that others wait for.
+LOCAL_OUTPUT_TOKENS_MAX = 8192
 
 
 class Added(NamedTuple):
@@ -93,3 +98,63 @@ def first_model(settings: Settings) -> str:
     if at_providers and (settings.providers or not has_engine()):
         return at_providers[0]
     return DEFAULT_CHAT_FILE.model
+
+
+# -- as the catalogue offers them
+
+
+def provider_offer(model: ModelSettings) -> Offer:
+    assert model.provider is not None
+    assert model.model is not None
+    assert model.context_tokens_max is not None
+    assert model.output_tokens_max is not None
+    return Offer(
+        model.name,
+        model.kind,
+        model.provider,
+        model.model,
+        model.price,
+        model.context_tokens_max,
+        model.output_tokens_max,
+        model.vision,
+        model.tools,
+        model.dimensions,
+    )
+
+
+def local_offer(model: LocalModel, configured: ModelSettings | None, added: Sequence[PricedModel]) -> Offer:
+    """A local model. Its price is the row's or the table's; the built-in models' is a stated 0."""
+    price: Price | None = FREE
+    created_at = 0
+    if configured is not None:
+        price = configured.price
+    for row in added:
+        if row.name == model.name:
+            price, created_at = row.price, row.created_at
+    context = _context_tokens(model)
+    output = min(context, LOCAL_OUTPUT_TOKENS_MAX)
+    if configured is not None and configured.output_tokens_max is not None:
+        output = min(context, configured.output_tokens_max)
+    return Offer(
+        model.name,
+        model.kind,
+        ENGINE,
+        model.name,
+        price,
+        context,
+        output,
+        dimensions=model.dimensions,
+        created_at=created_at,
+    )
+
+
+def _context_tokens(model: LocalModel) -> int:
+    """How much the model takes: what its file says, at most what the engine gives it."""
+    if model.path is None:
+        return model.context_tokens
+    try:
+        head = read_head(model.path)
+    except (OSError, NotGguf):  # not pulled yet
+        return model.context_tokens
+    trained = head.get(f"{head.get('general.architecture')}.context_length")
+    return min(trained, model.context_tokens) if isinstance(trained, int) and trained > 0 else model.context_tokens
