@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from waystation.engine.model import DEFAULT_CHAT_FILE, EMBEDDING_MODEL
-from waystation.inventory import Added, NotGguf, check_gguf, first_model, is_there, local_models
+from waystation.inventory import Added, check_gguf, first_model, is_there, local_models
 from waystation.settings import Settings, load_settings
+from waystation.wire.gguf import NotGguf
 
 CONFIG = """
 [providers.up]

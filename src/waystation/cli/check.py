@@ -20,8 +20,9 @@ from waystation.cli.common import (
 from waystation.cli.words import say
 from waystation.engine.model import DEFAULT_CHAT_FILE
 from waystation.engine.sources import present
-from waystation.inventory import NotGguf, check_gguf, has_engine
+from waystation.inventory import check_gguf, has_engine
 from waystation.settings import ProviderSettings, Settings, SettingsError
+from waystation.wire.gguf import NotGguf
 
 CONNECT_TIMEOUT_S = 5.0
 PORTS = {"http": 80, "https": 443}

@@ -19,10 +19,11 @@ from waystation.cli.progress import pull_with_progress
 from waystation.cli.words import say
 from waystation.engine.model import DEFAULT_CHAT_FILE, PINNED_FILES
 from waystation.engine.sources import ModelMissing
-from waystation.inventory import Added, NotGguf, check_gguf, is_there, local_models
+from waystation.inventory import Added, check_gguf, is_there, local_models
 from waystation.settings import read_price
 from waystation.settings_reader import nearest
 from waystation.terms import Price
+from waystation.wire.gguf import NotGguf
 
 PRICE_HELP = say(
     "0, unmetered, or amounts for a million tokens: input=2.50,output=10.00[,cached_input=1.25][,currency=CNY].",
