@@ -54,3 +54,10 @@ def test_chat_command_answers_in_the_terminal(server: Running) -> None:
     )
     assert done.returncode == GOOD, done.stderr
     assert "你好" in done.stdout
+
+
+def test_a_key_works_as_soon_as_it_is_printed(gateway: Running) -> None:
+    made = json.loads(gateway.command("keys", "create", "--json").stdout)
+    request = urllib.request.Request(f"{gateway.base_url}/models", headers={"authorization": f"Bearer {made['key']}"})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert answer.status == 200

@@ -1,15 +1,18 @@
 """`waystation keys create|list|revoke`: keys made and revoked on the database itself, server or no server."""
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from waystation.cli.client import Client, Refused, Unreachable, running_server
 from waystation.cli.common import CommandError, ConfigOption, DataOption, JsonOption, books, print_json, settings_of
 from waystation.cli.first_start import make_secret_key
 from waystation.cli.words import say
 
 SECONDS_A_DAY = 86_400
+KNOWN_S, LOOK_EVERY_S = 2.0, 0.05  # a server looks for new keys five times a second
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,11 +49,32 @@ def create(
         except LookupError as error:
             raise CommandError(str(error.args[0])) from None
     make_secret_key(settings.data)
+    wait_until_known(settings.data, made.secret)
     if as_json:
         print_json({"id": made.key.id, "key": made.secret})
         return
     print(made.secret)
     print(say("Shown once. Its id is ", "仅显示一次。id 为 ") + made.key.id)
+
+
+def wait_until_known(data: Path, secret: str) -> None:
+    """Where a server runs, wait until it takes the key, so that the next line of a script may use it."""
+    server = running_server(data)
+    if server is None:
+        return
+    client = Client(f"{server['url']}/v1", secret, timeout_s=KNOWN_S)
+    until = time.monotonic() + KNOWN_S
+    while time.monotonic() < until:
+        try:
+            client.get("/models")
+        except Refused as refusal:
+            if refusal.status != 401:
+                return
+            time.sleep(LOOK_EVERY_S)
+        except Unreachable:  # it stops, or starts: it will know the key when it serves
+            return
+        else:
+            return
 
 
 def list_(as_json: JsonOption = False, data: DataOption = None, config: ConfigOption = None) -> None:
