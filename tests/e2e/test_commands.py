@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import urllib.request
 
 from tests.e2e.running import COMMAND_S, Running, clean_environment, waystation
 
