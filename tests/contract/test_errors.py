@@ -46,6 +46,8 @@ def test_each_kind_of_bad_key_has_its_own_words_and_none_is_repeated(gateway: Ru
     key_id, revoked = gateway.new_key("to be revoked")
     client_of(gateway, recorder).with_options(api_key=revoked).models.list()
     gateway.command("keys", "revoke", key_id)
+    with httpx2.Client(base_url=gateway.base_url, headers={"authorization": f"Bearer {revoked}"}) as client:
+        assert any(client.get("/models").status_code == 401 for _ in _until(REFUSED_WITHIN_S))
     keys = {"malformed": "not-a-key-at-all-but-quite-long", "wrong": WRONG_KEY, "revoked": revoked}
     errors = {kind: refused_with_key(gateway, recorder, key) for kind, key in keys.items()}
     assert {error.code for error in errors.values()} == {"invalid_api_key"}
