@@ -52,7 +52,7 @@ test: $(VENV)/.dev
 	@$(BIN)/python -m pytest $(SLOW)
 
 test-all: $(VENV)/.dev
-	@$(BIN)/python -m pytest
+	@WAYSTATION_TEST_ALL=1 $(BIN)/python -m pytest
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff format --check .

@@ -98,7 +98,7 @@ class Worker:
             self.view,
             {LOCAL_MODELS: self.local_models_changed, CREDIT_TOPIC: self.ledger.credit_changed},
         )
-        self.engine = EngineProvider(self.http, settings.data, (), self.tokenizers)
+        self.engine = EngineProvider(self.http, settings.data, (), self.tokenizers, queue_max=settings.engine.queue_max)
         await self.follower.load()
         await self.ledger.credit_changed()  # what was granted between the two loads
         await self.local_models_changed([])

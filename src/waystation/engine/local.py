@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from waystation.engine.model import LocalModel, engine_origin
-from waystation.engine.queue import FairQueue
+from waystation.engine.queue import WAITING_MAX, FairQueue
 from waystation.engine.schema import Schemas
 from waystation.engine.upstream import Upstream
 from waystation.wire.http import Http
@@ -25,10 +25,10 @@ class Tokenizers(Protocol):
 class Local:
     """One model's child as the provider uses it."""
 
-    def __init__(self, model: LocalModel, http: Http, data: Path) -> None:
+    def __init__(self, model: LocalModel, http: Http, data: Path, queue_max: int = WAITING_MAX) -> None:
         self.model = model
         self.upstream = Upstream(http, engine_origin(data, model.name), model.name)
-        self.queue = FairQueue(model.slots, model.context_tokens)
+        self.queue = FairQueue(model.slots, model.context_tokens, queue_max, -(-queue_max // 2))
         self.schemas = Schemas(self.upstream)
         self._control: tuple[str, ...] | None = None
 

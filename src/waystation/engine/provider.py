@@ -13,6 +13,7 @@ from waystation.engine.completions import answer_completion
 from waystation.engine.embeddings import answer_embeddings
 from waystation.engine.local import Local, Tokenizers
 from waystation.engine.model import LocalModel
+from waystation.engine.queue import WAITING_MAX
 from waystation.errors import ServiceUnavailable
 from waystation.gateway.call import Call
 from waystation.terms import Event, Model, Operation
@@ -35,16 +36,19 @@ class EngineProvider:
         models: Iterable[LocalModel],
         tokenizers: Tokenizers,
         now: Callable[[], float] = time.time,
+        queue_max: int = WAITING_MAX,
     ) -> None:
+        """`queue_max`: calls that may wait for each model; one project may take half of the places."""
+        self._queue_max = queue_max
         self._http = http
         self._data = data
         self._tokenizers = tokenizers
         self._now = now
-        self._locals = {model.name: Local(model, http, data) for model in models}
+        self._locals = {model.name: Local(model, http, data, queue_max) for model in models}
 
     def add(self, model: LocalModel) -> None:
         """Serve one more model, or one anew."""
-        self._locals[model.name] = Local(model, self._http, self._data)
+        self._locals[model.name] = Local(model, self._http, self._data, self._queue_max)
 
     async def send(self, call: Call, model: Model) -> AsyncGenerator[Event]:
         """The answer's events, the last of which is Done. Closing the generator cancels. Raises an ApiError."""

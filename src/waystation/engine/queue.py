@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from waystation.errors import RateLimitExceeded
 
 WAITING_MAX = 512  # of all projects
-WAITING_MAX_PER_PROJECT = 256
 RETRY_AFTER_MS_PER_WAITING = 250  # a guess at how soon a place in the queue is free
 RETRY_AFTER_MS_MAX = 20_000
 
@@ -28,9 +27,7 @@ class _Waiting:
 class FairQueue:
     """Places at one model. `slots` answers at a time, which together may use `tokens` of cache."""
 
-    def __init__(
-        self, slots: int, tokens: int, waiting_max: int = WAITING_MAX, per_project: int = WAITING_MAX_PER_PROJECT
-    ) -> None:
+    def __init__(self, slots: int, tokens: int, waiting_max: int = WAITING_MAX, per_project: int = WAITING_MAX) -> None:
         self._free_slots = slots
         self._free_tokens = self._tokens = tokens
         self._waiting_max = waiting_max
