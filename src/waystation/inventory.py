@@ -125,7 +125,7 @@ def provider_offer(model: ModelSettings) -> Offer:
 def local_offer(model: LocalModel, configured: ModelSettings | None, added: Sequence[PricedModel]) -> Offer:
     """A local model. Its price is the row's or the table's; the built-in models' is a stated 0."""
     price: Price | None = FREE
-    created_at = 0
+    created_at = _written_at(model)
     if configured is not None:
         price = configured.price
     for row in added:
@@ -146,6 +146,14 @@ def local_offer(model: LocalModel, configured: ModelSettings | None, added: Sequ
         dimensions=model.dimensions,
         created_at=created_at,
     )
+
+
+def _written_at(model: LocalModel) -> int:
+    """When the model's file was written, which is the nearest to a date of birth that a file has."""
+    try:
+        return 0 if model.path is None else int(model.path.stat().st_mtime)
+    except OSError:  # not pulled yet
+        return 0
 
 
 def _context_tokens(model: LocalModel) -> int:

@@ -170,6 +170,7 @@ class Door(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server drains: what is being answered is finished, then the connection closes."""
+        self.doorway.draining = True
         for waiting, _ in self.pipeline:
             waiting.keep_alive = False
         super().shutdown()
@@ -221,14 +222,14 @@ class Door(HttpToolsProtocol):
         if length is not None and int(length) > self.bounds.body_bytes_max:
             exchange.error = self._too_large()
             exchange.keep_alive = False
-        elif length is None or int(length) > _READ_UNKNOWN_BYTES_MAX:
+        elif length is None or int(length) > _READ_UNKNOWN_BYTES_MAX or b"content-encoding" in fields:
             self._ask_who_sends(exchange)
         if fields.get(b"expect", b"").lower() == b"100-continue" and exchange.error is None:
             self._tell_to_continue()
         self._queue(exchange)
 
     def _ask_who_sends(self, exchange: Exchange) -> None:
-        """A large body is read from those only who have a key: to read and parse it costs."""
+        """A body that is large, or may be once unpacked, is read from those only who have a key: that costs."""
         try:
             self.doorway.way.auth.identify(Presented(exchange.fields.get(b"authorization")))
         except ApiError as refusal:

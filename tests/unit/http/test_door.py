@@ -363,14 +363,17 @@ def test_every_answer_says_who_gave_it_and_a_page_may_read_it(request_bytes: byt
     stand(scenario)
 
 
-def test_a_large_body_is_not_read_from_somebody_without_a_key() -> None:
+@pytest.mark.parametrize(
+    "head", ["Content-Length: 1000000", "Transfer-Encoding: chunked", "Content-Length: 9\r\nContent-Encoding: gzip"]
+)
+def test_a_large_body_is_not_read_from_somebody_without_a_key(head: str) -> None:
     class Locked(StandingWay):
         def identify(self, call: Call) -> Caller:
             raise InvalidKey("Incorrect API key provided.")
 
     async def scenario(at: Stand) -> None:
         line = await at.connect()
-        line.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        line.send(f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode())
         status, _, body = await line.answer()  # before a byte of the body was sent
         assert (status, error_of(body)["code"]) == (401, "invalid_api_key")
         await line.close()
