@@ -75,6 +75,7 @@ def test_limits_and_stops_end_an_answer(engine: Engine) -> None:
     assert "4" not in said(stopped)
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_an_answer_and_choices_differ(engine: Engine) -> None:
     asked = {
         "messages": [{"role": "user", "content": "Invent a name."}],

@@ -8,6 +8,9 @@ import pytest
 
 from tests.unit.engine.engine_stand import Engine
 
+# Long, and `tests/contract` asks the same of the whole product in every run: this says where a fault is.
+pytestmark = pytest.mark.slow
+
 CITY = {
     "type": "object",
     "properties": {"city": {"type": "string"}},
