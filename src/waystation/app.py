@@ -53,7 +53,6 @@ from waystation.terms import ENGINE, Model
 from waystation.wire.models import ModelObject, model_list
 from waystation.wire.tokenize import Tokenization, read_tokenize
 
-SWITCH_INTERVAL_S = 0.0005
 LOCAL_OUTPUT_TOKENS_MAX = (
     8192  # a small model that has lost its way writes to the end: minutes, in a place others wait for
 )
@@ -293,8 +292,6 @@ def settle_in() -> None:
     gc.set_threshold(20_000, 20, 20)
     # asyncio would keep a list of all generators that have begun, to close them at its end; ours are closed by who opened them.
     sys.set_asyncgen_hooks(firstiter=None)
-    # A busy thread of the database gives the loop its turn within this time; Python's own 5 ms would be seen in every p99.
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
 def main() -> None:
