@@ -53,10 +53,6 @@ from waystation.terms import ENGINE, Model
 from waystation.wire.models import ModelObject, model_list
 from waystation.wire.tokenize import Tokenization, read_tokenize
 
-LOCAL_OUTPUT_TOKENS_MAX = (
-    8192  # a small model that has lost its way writes to the end: minutes, in a place others wait for
-)
-
 log = logging.getLogger("waystation")
 
 
