@@ -47,6 +47,7 @@ organizations = Table(
     Column("postpaid", Boolean, nullable=False),
     Column("time_zone", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("overdraft_nano", BigInteger, nullable=False, server_default="0"),  # of credit: how far below zero it may go
 )
 
 projects = Table(
@@ -56,6 +57,8 @@ projects = Table(
     Column("organization_id", Text, ForeignKey("organizations.id"), nullable=False, index=True),
     Column("name", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),  # its keys are refused from then on; its books stay
+    Column("on_disconnect", Text, nullable=False, server_default="cancel"),  # "cancel" | "drain"
 )
 
 api_keys = Table(
@@ -140,7 +143,7 @@ entries = Table(
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
     Column("at", BigInteger, nullable=False),
-    Column("kind", Text, nullable=False),  # "usage" | "grant"
+    Column("kind", Text, nullable=False),  # "usage" | "grant" | "expiry" | "rerating"
     Column("organization_id", Text, nullable=False),
     Column("currency", Text, nullable=False),
     # Up to where in which journal this entry accounts for the usage; null when it doesn't come from a journal.
@@ -201,6 +204,9 @@ usage = Table(  # one row a call. No other index: request ids begin with the tim
     Column("duration_ms", BigInteger, nullable=False),
     Column("stream", SmallInteger, nullable=False),  # 0 or 1
     Column("entry_id", BigInteger, nullable=False),
+    Column("flagged", SmallInteger, nullable=False, server_default="0"),  # 1: the provider's count is far from ours
+    Column("tier", Text),  # of the price; null: default
+    Column("extra", Text),  # JSON of what few calls use: {"cache_write_tokens": 12, "images": 1}
     sqlite_with_rowid=False,
 )
 
@@ -227,5 +233,237 @@ journal_marks = Table(  # one row a journal; an epoch is never given twice
     Column("position", BigInteger, nullable=False),  # all that settled before it is posted
     Column("opened_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger),  # its open holds are recovered too: nothing more will come of it
+    sqlite_autoincrement=True,
+)
+
+usage_end_users = Table(  # usage by end user and day of the organization's time zone
+    "usage_end_users",
+    metadata,
+    Column("project_id", Text, nullable=False),
+    Column("end_user", Text, nullable=False),
+    Column("day_at", BigInteger, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cost_nano", BigInteger, nullable=False),
+    PrimaryKeyConstraint("project_id", "end_user", "day_at", "model", "currency"),
+    sqlite_with_rowid=False,
+)
+
+
+# -- what may be spent: ledger/
+
+budgets = Table(  # rules; what is spent of them is in funds
+    "budgets",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, nullable=False, index=True),
+    Column("scope", Text, nullable=False),  # "organization" | "project" | "key" | "end_user"
+    Column("subject", Text, nullable=False),  # the id; of end users their name, or "*" for each of them
+    Column("project_id", Text),  # whose end users; null: those of every project
+    Column("model", Text),  # null: all models together
+    Column("window", Text, nullable=False),  # "day" | "week" | "month" | "total", in the organization's time zone
+    Column("currency", Text, nullable=False),
+    Column("cap_nano", BigInteger, nullable=False),
+    Column("hard", Boolean, nullable=False),  # false: it warns and lets pass
+    Column("thresholds", Text, nullable=False),  # JSON: percents that give notice once a period
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("removed_at", BigInteger),
+    Index("ix_budgets_scope_subject", "scope", "subject"),
+)
+
+funds = Table(  # what can be held and spent: a budget in one period, or a prepaid organization's credit
+    "funds",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),  # "credit" | "budget"
+    Column("owner", Text, nullable=False),  # the budget's id; the organization's, of credit
+    Column("subject", Text, nullable=False),  # which end user, of a budget for each of them; else ""
+    Column("period_at", BigInteger, nullable=False),  # when it begins; 0: it has no beginning
+    Column("ends_at", BigInteger),
+    Column("currency", Text, nullable=False),
+    Column("cap_nano", BigInteger, nullable=False),
+    Column("spent_nano", BigInteger, nullable=False),
+    Column("allowed_nano", BigInteger, nullable=False),  # the sum of its allowances
+    UniqueConstraint("owner", "subject", "period_at", name="uq_funds"),
+    sqlite_autoincrement=True,
+)
+
+allowances = Table(  # what of a fund a worker may hold; kept by its journal's epoch until it is spent or given back
+    "allowances",
+    metadata,
+    Column("fund_id", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False, index=True),
+    Column("amount_nano", BigInteger, nullable=False),
+    PrimaryKeyConstraint("fund_id", "epoch"),
+    sqlite_with_rowid=False,
+)
+
+budget_notices = Table(  # a threshold that was crossed: once a period
+    "budget_notices",
+    metadata,
+    Column("fund_id", BigInteger, nullable=False),
+    Column("percent", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("spent_nano", BigInteger, nullable=False),
+    Column("cap_nano", BigInteger, nullable=False),
+    PrimaryKeyConstraint("fund_id", "percent"),
+    sqlite_with_rowid=False,
+)
+
+grants = Table(  # credit that was given; spent in the order of expiry
+    "grants",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, nullable=False, index=True),
+    Column("kind", Text, nullable=False),  # "sign_up" | "grant" | "top_up" | "redeem_code"
+    Column("currency", Text, nullable=False),
+    Column("amount_nano", BigInteger, nullable=False),
+    Column("left_nano", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("note", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("entry_id", BigInteger, nullable=False),
+)
+
+redeem_codes = Table(
+    "redeem_codes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),  # SHA-256 of the code; the code itself is nowhere
+    Column("redacted", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("amount_nano", BigInteger, nullable=False),
+    Column("credit_expires_at", BigInteger),  # of the credit that it gives
+    Column("expires_at", BigInteger),  # of the code
+    Column("created_at", BigInteger, nullable=False),
+    Column("voided_at", BigInteger),
+    Column("redeemed_at", BigInteger),
+    Column("organization_id", Text),  # who redeemed it
+    Column("grant_id", Text),
+)
+
+invoices = Table(  # what was used in a month, as it was when it was issued; never edited
+    "invoices",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("month", Text, nullable=False),  # "2026-11", in the organization's time zone
+    Column("from_at", BigInteger, nullable=False),
+    Column("until_at", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("total_nano", BigInteger, nullable=False),
+    Column("lines", Text, nullable=False),  # JSON
+    Column("issued_at", BigInteger, nullable=False),
+    UniqueConstraint("organization_id", "month"),
+)
+
+reratings = Table(  # a past period priced anew; the corrections are usage_corrections
+    "reratings",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("organization_id", Text),  # null: all of them
+    Column("from_at", BigInteger, nullable=False),
+    Column("until_at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("delta_nano", Text, nullable=False),  # JSON: by currency
+    Column("created_at", BigInteger, nullable=False),
+)
+
+usage_corrections = Table(  # what a re-rating adds to what a call was charged
+    "usage_corrections",
+    metadata,
+    Column("request_id", Text, nullable=False),
+    Column("rerating_id", Text, nullable=False, index=True),
+    Column("at", BigInteger, nullable=False),  # the call's
+    Column("series_id", BigInteger, nullable=False),
+    Column("end_user", Text),
+    Column("delta_nano", BigInteger, nullable=False),
+    Column("entry_id", BigInteger, nullable=False),
+    Column("invoice_id", Text),  # of the first invoice after it
+    PrimaryKeyConstraint("request_id", "rerating_id"),
+    Index("ix_usage_corrections_series_id_at", "series_id", "at"),
+    sqlite_with_rowid=False,
+)
+
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, nullable=False, index=True),
+    Column("scope", Text, nullable=False),  # "organization" | "project" | "key"
+    Column("subject", Text, nullable=False),
+    Column("model", Text),  # null: all models together
+    Column("limits", Text, nullable=False),  # JSON: {"max_requests_per_1_minute": 60, "max_concurrent_streams": 5}
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("removed_at", BigInteger),
+    Index("ix_rate_limits_scope_subject", "scope", "subject"),
+)
+
+rate_buckets = Table(  # what several workers share of a limit
+    "rate_buckets",
+    metadata,
+    Column("limit_id", Text, nullable=False),
+    Column("unit", Text, nullable=False),  # "requests" | "tokens" | "images" | "audio" | "requests_day"
+    Column("level_milli", BigInteger, nullable=False),  # what was left at `at_ms`, in thousandths
+    Column("at_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("limit_id", "unit"),
+    sqlite_with_rowid=False,
+)
+
+idempotent_answers = Table(
+    "idempotent_answers",
+    metadata,
+    Column("project_id", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # SHA-256 of the key that the caller sent
+    Column("body_digest", LargeBinary, nullable=False),  # of the URL and the body
+    Column("request_id", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False, index=True),  # of the worker that has it, while it runs
+    Column("state", Text, nullable=False),  # "running" | "done" | "lost"
+    Column("headers", LargeBinary),
+    Column("body", LargeBinary),
+    Column("stream", SmallInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    PrimaryKeyConstraint("project_id", "digest"),
+)
+
+
+# -- what things cost: catalogue/. Rows are only ever added.
+
+prices = Table(
+    "prices",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("organization_id", Text),  # null: for all of them
+    Column("project_id", Text),  # null: for all of the organization's
+    Column("model", Text, nullable=False),
+    Column("unmetered", Boolean, nullable=False),
+    Column("currency", Text),
+    Column("rates", Text),  # JSON of the price; null when it is unmetered
+    Column("effective_at", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_prices_model", "model"),
+    sqlite_autoincrement=True,
+)
+
+exchange_rates = Table(
+    "exchange_rates",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("from_currency", Text, nullable=False),
+    Column("to_currency", Text, nullable=False),
+    Column("rate_nano", BigInteger, nullable=False),  # 10⁻⁹ of `to` for one of `from`
+    Column("effective_at", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
     sqlite_autoincrement=True,
 )

@@ -20,7 +20,10 @@ class Operation(StrEnum):
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who calls: what a key's row says, as the view holds it. Found by the SHA-256 of the key, never by the key itself."""
+    """Who calls: what the rows of a key, its project and its organization say, as the view holds it.
+
+    Found by the SHA-256 of the key, never by the key itself.
+    """
 
     key_id: str
     project_id: str
@@ -29,6 +32,18 @@ class Caller(msgspec.Struct, frozen=True):
     revoked: bool = False
     expires_at: int | None = None  # UTC seconds
     postpaid: bool = True  # a prepaid organization can't hold more than its credit
+    currency: str = "USD"  # the organization's: its prices, budgets and credit are in it
+    archived: bool = False  # its project is
+    drain: bool = False  # when the client leaves, the answer is still read to its end, for its exact usage
+
+
+class Step(msgspec.Struct, frozen=True):
+    """Other rates for the whole call when its input is longer than this. None: the price's own."""
+
+    above_input_tokens: int
+    input_nano_per_million: int
+    output_nano_per_million: int
+    cached_input_nano_per_million: int | None = None
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -39,6 +54,14 @@ class Price(msgspec.Struct, frozen=True):
     output_nano_per_million: int
     cached_input_nano_per_million: int | None = None  # None: cached input costs what input costs
     source: str = "config"
+    cache_write_nano_per_million: int | None = None  # None: as input
+    reasoning_nano_per_million: int | None = None  # None: as output
+    audio_input_nano_per_million: int | None = None  # None: unknown, and unknown is never free
+    audio_output_nano_per_million: int | None = None
+    image_nano: int | None = None  # for one generated image
+    request_nano: int = 0  # for the call itself
+    steps: tuple[Step, ...] = ()  # by above_input_tokens, the lowest first
+    tiers: dict[str, "Price"] = {}  # "flex", "priority", "batch": prices of their own; other tiers cost what this says
 
 
 class Abilities(msgspec.Struct, frozen=True):
@@ -80,6 +103,11 @@ class Usage(msgspec.Struct):
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     estimated: bool = False  # counted by us, because the provider did not say
+    cache_write_tokens: int = 0  # part of input_tokens, and none of them is cached
+    audio_input_tokens: int = 0  # part of input_tokens
+    audio_output_tokens: int = 0  # part of output_tokens
+    images: int = 0  # generated
+    tier: str | None = None  # the service tier that the provider says it served: "flex", "priority"
 
 
 class Piece(msgspec.Struct):

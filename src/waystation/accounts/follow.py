@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from waystation.accounts import store
-from waystation.accounts.service import KEYS, ORGANIZATIONS
+from waystation.accounts.service import KEYS, ORGANIZATIONS, PROJECTS
 from waystation.errors import ServiceUnavailable
 from waystation.terms import Caller
 
@@ -104,20 +104,23 @@ class Follower:
         subjects: dict[str, list[str]] = {}
         for _, topic, subject in changes:
             subjects.setdefault(topic, []).append(subject)
-        await self._refresh(subjects.get(KEYS, []), subjects.get(ORGANIZATIONS, []))
+        await self._refresh(subjects.get(KEYS, []), subjects.get(PROJECTS, []), subjects.get(ORGANIZATIONS, []))
         for topic, listener in self._listeners.items():
             if topic in subjects:
                 await listener(subjects[topic])
         self._view.number = changes[-1][0]
 
-    async def _refresh(self, key_ids: Sequence[str], organization_ids: Sequence[str]) -> None:
+    async def _refresh(
+        self, key_ids: Sequence[str], project_ids: Sequence[str], organization_ids: Sequence[str]
+    ) -> None:
         """Read the callers that changed, as they are now, and put them into the view a few at a time."""
-        if not key_ids and not organization_ids:
+        if not key_ids and not project_ids and not organization_ids:
             return
 
         def changed(connection: Connection) -> dict[bytes, Caller]:
             of_organizations = store.callers_of_organizations(connection, organization_ids)
-            return of_organizations | store.callers_of_keys(connection, key_ids)
+            of_projects = store.callers_of_projects(connection, project_ids)
+            return of_organizations | of_projects | store.callers_of_keys(connection, key_ids)
 
         callers = list((await self._database.read(changed)).items())
         for start in range(0, len(callers), CALLERS_PER_BATCH_MAX):

@@ -29,6 +29,7 @@ class Organization(msgspec.Struct, frozen=True):
     postpaid: bool
     time_zone: str
     created_at: int
+    overdraft_nano: int = 0  # how far below zero the credit of a prepaid one may go
 
 
 class Project(msgspec.Struct, frozen=True):
@@ -36,6 +37,8 @@ class Project(msgspec.Struct, frozen=True):
     organization_id: str
     name: str
     created_at: int
+    archived_at: int | None = None  # its keys are refused from then on; its books stay
+    on_disconnect: str = "cancel"  # or "drain": what becomes of an answer whose client leaves
 
 
 class Key(msgspec.Struct, frozen=True):

@@ -30,6 +30,7 @@ def add_organization(connection: Connection, organization: Organization) -> None
             postpaid=organization.postpaid,
             time_zone=organization.time_zone,
             created_at=organization.created_at,
+            overdraft_nano=organization.overdraft_nano,
         )
     )
 
@@ -111,8 +112,9 @@ def revoke_key(connection: Connection, key_id: str, at: int) -> bool:
 
 _CALLERS = """
 SELECT api_keys.digest, api_keys.id, api_keys.project_id, api_keys.organization_id, api_keys.admin, api_keys.revoked_at,
-       api_keys.expires_at, organizations.postpaid
+       api_keys.expires_at, organizations.postpaid, organizations.currency, projects.archived_at, projects.on_disconnect
 FROM api_keys JOIN organizations ON organizations.id = api_keys.organization_id
+LEFT JOIN projects ON projects.id = api_keys.project_id
 """
 
 
@@ -124,6 +126,10 @@ def callers(connection: Connection) -> dict[bytes, Caller]:
 
 def callers_of_keys(connection: Connection, key_ids: Sequence[str]) -> dict[bytes, Caller]:
     return _callers_where(connection, "api_keys.id", key_ids)
+
+
+def callers_of_projects(connection: Connection, project_ids: Sequence[str]) -> dict[bytes, Caller]:
+    return _callers_where(connection, "api_keys.project_id", project_ids)
 
 
 def callers_of_organizations(connection: Connection, organization_ids: Sequence[str]) -> dict[bytes, Caller]:
@@ -141,7 +147,8 @@ def _callers_where(connection: Connection, column: str, values: Sequence[str]) -
 
 
 def _callers(rows: Iterable[Any]) -> Iterator[tuple[bytes, Caller]]:
-    for digest, key_id, project_id, organization_id, admin, revoked_at, expires_at, postpaid in rows:
+    for digest, key_id, project_id, organization_id, admin, revoked_at, expires_at, *of_others in rows:
+        postpaid, currency, archived_at, on_disconnect = of_others
         yield (
             bytes(digest),
             Caller(
@@ -152,6 +159,9 @@ def _callers(rows: Iterable[Any]) -> Iterator[tuple[bytes, Caller]]:
                 revoked_at is not None,
                 expires_at,
                 bool(postpaid),
+                currency,
+                archived_at is not None,
+                on_disconnect == "drain",
             ),
         )
 

@@ -51,6 +51,8 @@ class Identify:
             raise InvalidKey(_incorrect(key))
         if caller.revoked:
             raise InvalidKey(f"This API key has been revoked: {redact(key)}. {_WHERE}")
+        if caller.archived:
+            raise InvalidKey(f"The project of this API key has been archived: {redact(key)}. {_WHERE}")
         if caller.expires_at is not None and caller.expires_at <= self._now_s():
             raise InvalidKey(f"This API key has expired: {redact(key)}. {_WHERE}")
         return caller

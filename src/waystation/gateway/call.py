@@ -8,7 +8,8 @@ from waystation.terms import Operation
 class Call:
     """One request on its way to an answer.
 
-    The door fills the first group; `routing` fills the second as it goes, for the answer's headers and the usage row.
+    The door fills the first group; the stages fill the second as they go, for the provider, the answer's headers and the
+    usage row.
     `body` is the caller's own JSON (already unpacked); `request` is what `wire` read of it: a struct with just the fields
     that the gateway decides on, always with `model: str` and `stream: bool`.
     """
@@ -18,10 +19,13 @@ class Call:
         "authorization",
         "body",
         "client",
+        "cut",
         "deployment",
         "headers",
         "ignored",
+        "limit_headers",
         "operation",
+        "output_tokens_max",
         "project",
         "request",
         "request_id",
@@ -51,3 +55,8 @@ class Call:
         self.deployment: str = ""
         self.attempts: int = 0
         self.ignored: tuple[str, ...] = ()  # parameters that the provider could not use, named in x-waystation-ignored
+        # The ledger's word to the provider: of each choice no more tokens than this; None: as many as were asked for.
+        self.output_tokens_max: int | None = None
+        # While a stream runs: no more of it can be paid. The provider ends it with finish_reason "length".
+        self.cut = False
+        self.limit_headers = b""  # x-ratelimit-*, as encoded lines

@@ -17,7 +17,7 @@ _IN_MAX = 500
 _REQUEST, _AT, _ORGANIZATION, _CURRENCY, _END_USER, _INPUT, _COST, _VARIANCE, _PAYER = 1, 2, 3, 8, 10, 11, 17, 18, 21
 
 _SERIES_COLUMNS = [column.name for column in tables.usage_series.columns][1:]
-_USAGE_COLUMNS = [column.name for column in tables.usage.columns]
+_USAGE_COLUMNS = [column.name for column in tables.usage.columns if column.name not in ("flagged", "tier", "extra")]
 _ROLLUP_KEYS = [column.name for column in tables.usage_rollups.primary_key]
 _ROLLUP_SUMS = [column.name for column in tables.usage_rollups.columns][len(_ROLLUP_KEYS) :]
 

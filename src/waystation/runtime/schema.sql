@@ -7,6 +7,7 @@ CREATE TABLE organizations (
     postpaid BOOLEAN NOT NULL,
     time_zone TEXT NOT NULL,
     created_at BIGINT NOT NULL,
+    overdraft_nano BIGINT DEFAULT '0' NOT NULL,
     CONSTRAINT pk_organizations PRIMARY KEY (id)
 );
 
@@ -15,6 +16,8 @@ CREATE TABLE projects (
     organization_id TEXT NOT NULL,
     name TEXT NOT NULL,
     created_at BIGINT NOT NULL,
+    archived_at BIGINT,
+    on_disconnect TEXT DEFAULT 'cancel' NOT NULL,
     CONSTRAINT pk_projects PRIMARY KEY (id),
     CONSTRAINT fk_projects_organization_id FOREIGN KEY(organization_id) REFERENCES organizations (id)
 );
@@ -131,6 +134,9 @@ CREATE TABLE usage (
     duration_ms BIGINT NOT NULL,
     stream SMALLINT NOT NULL,
     entry_id BIGINT NOT NULL,
+    flagged SMALLINT DEFAULT '0' NOT NULL,
+    tier TEXT,
+    extra TEXT,
     CONSTRAINT pk_usage PRIMARY KEY (request_id)
 ) WITHOUT ROWID;
 
@@ -152,4 +158,217 @@ CREATE TABLE journal_marks (
     position BIGINT NOT NULL,
     opened_at BIGINT NOT NULL,
     closed_at BIGINT
+);
+
+CREATE TABLE usage_end_users (
+    project_id TEXT NOT NULL,
+    end_user TEXT NOT NULL,
+    day_at BIGINT NOT NULL,
+    model TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    organization_id TEXT NOT NULL,
+    requests BIGINT NOT NULL,
+    input_tokens BIGINT NOT NULL,
+    output_tokens BIGINT NOT NULL,
+    cost_nano BIGINT NOT NULL,
+    CONSTRAINT pk_usage_end_users PRIMARY KEY (project_id, end_user, day_at, model, currency)
+) WITHOUT ROWID;
+
+CREATE TABLE budgets (
+    id TEXT NOT NULL,
+    organization_id TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    project_id TEXT,
+    model TEXT,
+    window TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    cap_nano BIGINT NOT NULL,
+    hard BOOLEAN NOT NULL,
+    thresholds TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    removed_at BIGINT,
+    CONSTRAINT pk_budgets PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_budgets_organization_id ON budgets (organization_id);
+
+CREATE INDEX ix_budgets_scope_subject ON budgets (scope, subject);
+
+CREATE TABLE funds (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    period_at BIGINT NOT NULL,
+    ends_at BIGINT,
+    currency TEXT NOT NULL,
+    cap_nano BIGINT NOT NULL,
+    spent_nano BIGINT NOT NULL,
+    allowed_nano BIGINT NOT NULL,
+    CONSTRAINT uq_funds UNIQUE (owner, subject, period_at)
+);
+
+CREATE TABLE allowances (
+    fund_id BIGINT NOT NULL,
+    epoch BIGINT NOT NULL,
+    amount_nano BIGINT NOT NULL,
+    CONSTRAINT pk_allowances PRIMARY KEY (fund_id, epoch)
+) WITHOUT ROWID;
+
+CREATE INDEX ix_allowances_epoch ON allowances (epoch);
+
+CREATE TABLE budget_notices (
+    fund_id BIGINT NOT NULL,
+    percent INTEGER NOT NULL,
+    at BIGINT NOT NULL,
+    spent_nano BIGINT NOT NULL,
+    cap_nano BIGINT NOT NULL,
+    CONSTRAINT pk_budget_notices PRIMARY KEY (fund_id, percent)
+) WITHOUT ROWID;
+
+CREATE TABLE grants (
+    id TEXT NOT NULL,
+    organization_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    amount_nano BIGINT NOT NULL,
+    left_nano BIGINT NOT NULL,
+    expires_at BIGINT,
+    note TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    entry_id BIGINT NOT NULL,
+    CONSTRAINT pk_grants PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_grants_organization_id ON grants (organization_id);
+
+CREATE TABLE redeem_codes (
+    id TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    redacted TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    amount_nano BIGINT NOT NULL,
+    credit_expires_at BIGINT,
+    expires_at BIGINT,
+    created_at BIGINT NOT NULL,
+    voided_at BIGINT,
+    redeemed_at BIGINT,
+    organization_id TEXT,
+    grant_id TEXT,
+    CONSTRAINT pk_redeem_codes PRIMARY KEY (id),
+    CONSTRAINT uq_redeem_codes_digest UNIQUE (digest)
+);
+
+CREATE TABLE invoices (
+    id TEXT NOT NULL,
+    organization_id TEXT NOT NULL,
+    month TEXT NOT NULL,
+    from_at BIGINT NOT NULL,
+    until_at BIGINT NOT NULL,
+    currency TEXT NOT NULL,
+    total_nano BIGINT NOT NULL,
+    lines TEXT NOT NULL,
+    issued_at BIGINT NOT NULL,
+    CONSTRAINT pk_invoices PRIMARY KEY (id),
+    CONSTRAINT uq_invoices_organization_id_month UNIQUE (organization_id, month)
+);
+
+CREATE TABLE reratings (
+    id TEXT NOT NULL,
+    model TEXT NOT NULL,
+    organization_id TEXT,
+    from_at BIGINT NOT NULL,
+    until_at BIGINT NOT NULL,
+    reason TEXT NOT NULL,
+    requests BIGINT NOT NULL,
+    delta_nano TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT pk_reratings PRIMARY KEY (id)
+);
+
+CREATE TABLE usage_corrections (
+    request_id TEXT NOT NULL,
+    rerating_id TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    series_id BIGINT NOT NULL,
+    end_user TEXT,
+    delta_nano BIGINT NOT NULL,
+    entry_id BIGINT NOT NULL,
+    invoice_id TEXT,
+    CONSTRAINT pk_usage_corrections PRIMARY KEY (request_id, rerating_id)
+) WITHOUT ROWID;
+
+CREATE INDEX ix_usage_corrections_rerating_id ON usage_corrections (rerating_id);
+
+CREATE INDEX ix_usage_corrections_series_id_at ON usage_corrections (series_id, at);
+
+CREATE TABLE rate_limits (
+    id TEXT NOT NULL,
+    organization_id TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    model TEXT,
+    limits TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    removed_at BIGINT,
+    CONSTRAINT pk_rate_limits PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_rate_limits_organization_id ON rate_limits (organization_id);
+
+CREATE INDEX ix_rate_limits_scope_subject ON rate_limits (scope, subject);
+
+CREATE TABLE rate_buckets (
+    limit_id TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    level_milli BIGINT NOT NULL,
+    at_ms BIGINT NOT NULL,
+    CONSTRAINT pk_rate_buckets PRIMARY KEY (limit_id, unit)
+) WITHOUT ROWID;
+
+CREATE TABLE idempotent_answers (
+    project_id TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    body_digest BLOB NOT NULL,
+    request_id TEXT NOT NULL,
+    epoch BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    headers BLOB,
+    body BLOB,
+    stream SMALLINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    CONSTRAINT pk_idempotent_answers PRIMARY KEY (project_id, digest)
+);
+
+CREATE INDEX ix_idempotent_answers_epoch ON idempotent_answers (epoch);
+
+CREATE INDEX ix_idempotent_answers_expires_at ON idempotent_answers (expires_at);
+
+CREATE TABLE prices (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    organization_id TEXT,
+    project_id TEXT,
+    model TEXT NOT NULL,
+    unmetered BOOLEAN NOT NULL,
+    currency TEXT,
+    rates TEXT,
+    effective_at BIGINT NOT NULL,
+    source TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+CREATE INDEX ix_prices_model ON prices (model);
+
+CREATE TABLE exchange_rates (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    from_currency TEXT NOT NULL,
+    to_currency TEXT NOT NULL,
+    rate_nano BIGINT NOT NULL,
+    effective_at BIGINT NOT NULL,
+    source TEXT NOT NULL,
+    created_at BIGINT NOT NULL
 );

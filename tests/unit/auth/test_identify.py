@@ -10,10 +10,11 @@ from waystation.http.presented import Presented
 from waystation.terms import Caller
 
 NOW = 1_000_000
-GOOD, REVOKED, EXPIRED, ADMIN = (f"sk-{letter * 48}" for letter in "grea")
+GOOD, REVOKED, ARCHIVED, EXPIRED, ADMIN = (f"sk-{letter * 48}" for letter in "grvea")
 KEYS = {
     GOOD: Caller("key_g", "proj", "org"),
     REVOKED: Caller("key_r", "proj", "org", revoked=True),
+    ARCHIVED: Caller("key_v", "proj", "org", archived=True),
     EXPIRED: Caller("key_e", "proj", "org", expires_at=NOW),
     ADMIN: Caller("key_a", "", "org", admin=True),
 }
@@ -37,6 +38,7 @@ def test_a_good_key_is_known(header: str) -> None:
         ("Bearer hunter2", InvalidKey, "invalid_api_key", "Malformed"),
         (f"Bearer {GOOD[:-1]}x", InvalidKey, "invalid_api_key", "Incorrect"),
         (f"Bearer {REVOKED}", InvalidKey, "invalid_api_key", "revoked"),
+        (f"Bearer {ARCHIVED}", InvalidKey, "invalid_api_key", "archived"),
         (f"Bearer {EXPIRED}", InvalidKey, "invalid_api_key", "expired"),
         (f"Bearer {ADMIN}", Forbidden, "insufficient_permissions", "admin key"),
         ("Bearer sk-\xff\xfe" + "x" * 40, InvalidKey, "invalid_api_key", "Malformed"),

@@ -1,6 +1,5 @@
 """The schema: printed, made and migrated alike, by however many starters."""
 
-import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -22,10 +21,25 @@ def made(path: Path) -> dict[str, list[str]]:
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     return {
-        name: sorted(re.split(r",(?=CONSTRAINT)|(?<=\))\)", "".join(sql.split())))
+        name: sorted(parts("".join(sql.split())))
         for name, sql in rows
         if name != "alembic_version" and not name.startswith("sqlite_")
     }
+
+
+def parts(statement: str) -> list[str]:
+    """What stands between the outer brackets, one by one, and what stands around them: a column that was added later comes
+    after the constraints."""
+    head, _, rest = statement.partition("(")
+    inner, tail = rest.rpartition(")")[::2]
+    found, depth = [""], 0
+    for letter in inner:
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if letter == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += letter
+    return [head, tail, *found]
 
 
 def test_schema_sql_is_what_the_tables_say() -> None:
