@@ -38,8 +38,9 @@ from waystation.http.metrics import Figures, exposition
 from waystation.http.openapi import document
 from waystation.http.readiness import Readiness
 from waystation.inventory import Added, local_models, local_offer, provider_offer
+from waystation.ledger.budgets.service import BUDGETS_TOPIC
+from waystation.ledger.credit.service import CREDIT_TOPIC
 from waystation.ledger.service import Ledger
-from waystation.ledger.store import CREDIT_TOPIC
 from waystation.metering.tokens import Tokenizers
 from waystation.policy.admit import Policy
 from waystation.providers.openai.provider import OpenAI
@@ -91,11 +92,15 @@ class Worker:
         self.follower = Follower(
             self.database,
             self.view,
-            {LOCAL_MODELS: self.local_models_changed, CREDIT_TOPIC: self.ledger.credit_changed},
+            {
+                LOCAL_MODELS: self.local_models_changed,
+                BUDGETS_TOPIC: self.ledger.budgets_changed,
+                CREDIT_TOPIC: self.ledger.credit_changed,
+            },
         )
         self.engine = EngineProvider(self.http, settings.data, (), self.tokenizers, queue_max=settings.engine.queue_max)
         await self.follower.load()
-        await self.ledger.credit_changed()  # what was granted between the two loads
+        await self.ledger.budgets_changed([])  # with what came between the two loads
         await self.local_models_changed([])
         providers: dict[str, Provider] = {ENGINE: self.engine}
         providers |= {name: OpenAI(provider, self.http) for name, provider in settings.providers.items()}

@@ -90,6 +90,12 @@ class Forbidden(InvalidRequest):
 # -- catalogue and policy
 
 
+class NotFound(InvalidRequest):
+    """404: an object of the control plane that isn't there, or is somebody else's."""
+
+    status, code = 404, "not_found"
+
+
 class ModelNotFound(InvalidRequest):
     status, code = 404, "model_not_found"
 
@@ -126,6 +132,10 @@ class RateLimitExceeded(ApiError):
 
     status, type, code = 429, "rate_limit_exceeded", "rate_limit_exceeded"
     next_step = "Try again after the time in the retry-after-ms header (rate_limit_exceeded)."
+
+
+class TemporarilyHeld(RateLimitExceeded):
+    """Money would be there, but open calls hold it; they will be settled for less."""
 
 
 # -- routing, providers, engine, storage

@@ -35,8 +35,13 @@ class Hold(Protocol):
     async def __aexit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         """Leave with the money settled: what was metered if the answer was cut short, nothing if nothing was used."""
 
+    short: bool  # the answer grows beyond what is held
+
     def meter(self, event: Event) -> Event:
-        """Count what passes; extend the hold as the answer grows; settle on Done, which comes back with its cost."""
+        """Count what passes; settle on Done, which comes back with its cost."""
+
+    async def extend(self) -> None:
+        """Hold more, or have the answer end where it is."""
 
 
 class Ledger(Protocol):
@@ -72,3 +77,5 @@ async def answer(call: Call, way: Way) -> AsyncGenerator[Event]:
     async with way.ledger.hold(caller, model, call) as hold, aclosing(way.routing.attempt(call, model)) as events:
         async for event in events:
             yield hold.meter(event)
+            if hold.short:
+                await hold.extend()

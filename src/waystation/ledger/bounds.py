@@ -1,10 +1,65 @@
-"""The most that a call may use: what its hold is made of. Pure; reads a call and says nothing about money."""
+"""The most that a call may use: what its hold is made of. Pure; reads a call and says nothing about who pays."""
+
+from collections.abc import Callable
+
+import msgspec
 
 from waystation.gateway.call import Call
-from waystation.terms import Model, Operation
+from waystation.metering.cost import hold_nano
+from waystation.terms import Model, Operation, Price, Usage
 
 TEMPLATE_TOKENS_MAX = 512  # what a chat template adds: roles, a default system prompt, the rules of tool calls
 EMBEDDING_TOKENS_PER_BYTE = 2  # each input of a list has its own prefix and end marks, and may be one letter long
+STEP_TOKENS = 4_096  # of output: a stream is held for so much at first, and for so much more whenever that is used up
+LEAST_TOKENS = 16  # an answer that is made shorter has at least this, or what was asked for if that is less
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What a call may use at most. Output counts all choices together."""
+
+    input_tokens: int
+    output_tokens: int
+    choices: int = 1
+
+    @property
+    def first_step(self) -> int:
+        return STEP_TOKENS * self.choices
+
+    @property
+    def least_output(self) -> int:
+        return min(self.output_tokens, LEAST_TOKENS * self.choices)
+
+    def with_output(self, output_tokens: int) -> "Bounds":
+        return Bounds(self.input_tokens, output_tokens, self.choices)
+
+
+class Excess(msgspec.Struct, frozen=True):
+    """What a deployment was seen to use beyond a call's bounds: hidden tokens, or a limit that it ignores."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def and_also(self, usage: Usage, bounds: Bounds) -> "Excess":
+        return Excess(
+            max(self.input_tokens, self.input_tokens + usage.input_tokens - bounds.input_tokens),
+            max(self.output_tokens, self.output_tokens + usage.output_tokens - bounds.output_tokens),
+        )
+
+
+def bounds_of(call: Call, model: Model, excess: Excess | None = None) -> Bounds:
+    """Bounds that cost nothing to find."""
+    request = call.request
+    choices = 1 if call.operation is Operation.EMBEDDINGS else int(request.choices)
+    bounds = Bounds(input_tokens_bound(call, model), output_tokens_bound(call, model), choices)
+    if excess is None:
+        return bounds
+    return Bounds(bounds.input_tokens + excess.input_tokens, bounds.output_tokens + excess.output_tokens, choices)
+
+
+def asked_tier(call: Call) -> str | None:
+    """The service tier that the caller asked for; None when they left it to the provider."""
+    tier: str | None = call.request.service_tier if call.operation is Operation.CHAT else None
+    return None if tier == "auto" else tier
 
 
 def input_tokens_bound(call: Call, model: Model) -> int:
@@ -25,3 +80,26 @@ def output_tokens_bound(call: Call, model: Model) -> int:
     most = model.abilities.output_tokens_max
     asked: int | None = request.output_tokens_asked
     return (most if asked is None or asked > most else asked) * int(request.choices)
+
+
+def tighter(bounds: Bounds, call: Call, given_tokens: Callable[[], int]) -> Bounds:
+    """Bounds for when money is short: the input is counted, with room for a tokenizer that differs from ours and for the
+    template. Pictures can't be counted.
+    """
+    if call.operation is not Operation.EMBEDDINGS and call.request.has_images:
+        return bounds
+    counted = given_tokens()
+    allowed = counted + counted // 8 + 8 * call.body.count(b'"role"') + 32
+    return msgspec.structs.replace(bounds, input_tokens=min(bounds.input_tokens, allowed))
+
+
+def answer_tokens_max(held_nano: int, bounds: Bounds, price: Price, tier: str | None) -> int:
+    """How many tokens of output an amount pays, after the input."""
+    low, high = 0, bounds.output_tokens
+    while low < high:
+        middle = (low + high + 1) // 2
+        if hold_nano(bounds.input_tokens, middle, price, tier) <= held_nano:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -5,21 +5,26 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from waystation.errors import InsufficientQuota
+from waystation.errors import InsufficientQuota, ServiceUnavailable
 from waystation.gateway.call import Call
-from waystation.ledger.bounds import input_tokens_bound, output_tokens_bound
+from waystation.ledger.bounds import Bounds, Excess, answer_tokens_max, asked_tier, bounds_of, tighter
+from waystation.ledger.funds.bank import Bank, Drawer
+from waystation.ledger.funds.model import Purse, grab
 from waystation.ledger.journal import Journal
-from waystation.ledger.model import CREDIT, RECEIVABLE, Books, split
+from waystation.ledger.model import CREDIT, RECEIVABLE, split
 from waystation.ledger.poster import Poster
-from waystation.ledger.records import HOLD, PROGRESS, SETTLE, VOID
+from waystation.ledger.records import EXTEND, HOLD, PROGRESS, SETTLE, VOID, extra_of
+from waystation.ledger.watch import Watch
 from waystation.metering.cost import cleaned, cost_nano, hold_nano
 from waystation.metering.guess import answer_text, given_token_ids, request_text, tokens_of_bytes
-from waystation.terms import Caller, Done, Event, Model, Piece, Price, Usage
+from waystation.metering.plausible import is_far_off
+from waystation.terms import ENGINE, Caller, Done, Event, Model, Piece, Price, Usage
 
 FREE = Price("USD", 0, 0, source="unmetered")  # an unmetered model's usage is recorded, at no cost
 PROGRESS_EVERY_BYTES = 1_024  # of a streamed answer: so much a crash may lose of what is charged
 TEXT_BYTES_MAX = 4_000_000  # kept of an answer to count its tokens; what comes after is guessed by its size
 END_USER_CHARS_MAX = 256  # kept of the caller's name for its user
+EXCESSES_MAX = 10_000  # deployments that were seen to take more than their calls' bounds
 
 log = logging.getLogger("waystation.ledger")
 
@@ -32,15 +37,38 @@ class Clock(Protocol):
 class Desk:
     """What every hold of a worker uses."""
 
-    __slots__ = ("clock", "count_tokens", "holds", "journal", "poster", "settled", "voided", "wallets")
+    __slots__ = (
+        "_latest",
+        "bank",
+        "clock",
+        "count_tokens",
+        "excess",
+        "holds",
+        "journal",
+        "poster",
+        "settled",
+        "voided",
+    )
 
-    def __init__(self, journal: Journal, poster: Poster, clock: Clock, count_tokens: Callable[[str, str], int]) -> None:
+    def __init__(
+        self, journal: Journal, poster: Poster, bank: Bank, clock: Clock, count_tokens: Callable[[str, str], int]
+    ) -> None:
         self.journal = journal
         self.poster = poster
+        self.bank = bank
         self.clock = clock
         self.count_tokens = count_tokens
-        self.wallets: dict[tuple[str, str], Books] = {}  # of prepaid organizations, by (organization, currency)
+        self.excess: dict[str, Excess] = {}  # by deployment: what it was seen to use beyond the bounds of a call
         self.holds = self.settled = self.voided = 0
+        self._latest = 0
+
+    def now_s(self) -> int:
+        """UTC seconds that never go back: a clock that is set back must not open a budget's last period again."""
+        now = self.clock.now_s()
+        if now < self._latest:
+            return self._latest
+        self._latest = now
+        return now
 
 
 class CallHold:
@@ -48,9 +76,10 @@ class CallHold:
 
     __slots__ = (
         "_at",
-        "_books",
+        "_bounds",
         "_call",
         "_caller",
+        "_currency",
         "_desk",
         "_end_user",
         "_held_nano",
@@ -59,9 +88,13 @@ class CallHold:
         "_open",
         "_pieces",
         "_price",
+        "_purses",
         "_text_bytes",
         "_texts",
+        "_tier",
+        "_watch",
         "_who",
+        "short",
     )
 
     def __init__(self, desk: Desk, caller: Caller, model: Model, call: Call) -> None:
@@ -70,28 +103,37 @@ class CallHold:
         self._model = model
         self._call = call
         self._price = FREE if model.price is None else model.price
-        self._books: Books | None = None
+        self._currency = caller.currency if model.price is None else model.price.currency
+        self._purses: tuple[Purse, ...] = ()
         self._open = False
         self._pieces = 0
+        self._watch: Watch | None = None
+        self.short = False  # the answer grows beyond what is held: `extend` wants to be awaited
+
+    # -- holding
 
     async def __aenter__(self) -> "CallHold":
-        """Raises InsufficientQuota; ServiceUnavailable when the journal can't be written."""
+        """Raises InsufficientQuota, TemporarilyHeld; ServiceUnavailable when the journal can't be written."""
         call, model, caller, price, desk = self._call, self._model, self._caller, self._price, self._desk
         request, request_id = call.request, call.request_id
-        held = hold_nano(input_tokens_bound(call, model), output_tokens_bound(call, model), price)
-        if not caller.postpaid:
-            self._reserve(held)
-        self._held_nano = held
-        self._at = desk.clock.now_s()  # of the usage too: a call belongs to the period in which it was held
+        self._at = desk.now_s()  # of the usage too: a call belongs to the period in which it was held
         end_user = request.end_user
         self._end_user = end_user if end_user is None else end_user[:END_USER_CHARS_MAX]
+        self._tier = asked_tier(call)
+        self._bounds = bounds_of(call, model, desk.excess.get(model.deployment.name) if desk.excess else None)
+        held = self._cost_of(self._bounds)
+        if held:
+            purses = desk.bank.find(Drawer(caller, model.name, self._end_user, self._at))
+            if purses:
+                held = await self._hold_from(purses, held)
+        self._held_nano = held
         self._who = (
             caller.organization_id,
             caller.project_id,
             caller.key_id,
             call.operation.value,
             model.name,
-            price.currency,
+            self._currency,
         )
         record = (
             HOLD,
@@ -106,24 +148,58 @@ class CallHold:
             RECEIVABLE if caller.postpaid else CREDIT,
             price.input_nano_per_million,
             price.output_nano_per_million,
+            price.request_nano,
+            self._funds(),
         )
         try:
             desk.journal.begin(request_id, record)
         except BaseException:
-            if self._books is not None:
-                self._books.void(request_id)
+            desk.bank.settle(self._purses, held, 0)
             raise
         self._open = True
         desk.holds += 1
         return self
 
-    def _reserve(self, held: int) -> None:
-        """Bind a prepaid organization's credit. Raises InsufficientQuota."""
-        books = self._desk.wallets.get((self._caller.organization_id, self._price.currency))
-        if books is not None and books.hold(self._call.request_id, held):
-            self._books = books
-        elif held > 0:
-            raise InsufficientQuota("You exceeded your current quota, please check your plan and billing details.")
+    async def _hold_from(self, purses: tuple[Purse, ...], full: int) -> int:
+        """Hold from the caller's budgets and credit. A stream begins with a first step of output, and is watched."""
+        bounds = self._bounds
+        if self._call.request.stream and bounds.first_step < bounds.output_tokens:
+            bounds = bounds.with_output(bounds.first_step)
+            full = self._cost_of(bounds)
+        at = self._at
+        if all(purse.ends_at > at for purse in purses) and grab(purses, full):
+            self._purses, held = purses, full
+        else:
+            held = await self._hold_what_is_left(full, bounds)
+        if bounds.output_tokens < self._bounds.output_tokens and self._call.output_tokens_max is None:
+            self._watch = Watch(bounds.output_tokens)
+        return held
+
+    async def _hold_what_is_left(self, full: int, bounds: Bounds) -> int:
+        """Ask for more than is at hand. When less is left than the call may cost, its answer is made shorter."""
+        drawer = Drawer(self._caller, self._model.name, self._end_user, self._at)
+        input_is_counted = False
+
+        async def least() -> int:
+            nonlocal bounds, input_is_counted
+            if not input_is_counted:
+                bounds = await asyncio.to_thread(tighter, bounds, self._call, self._given_tokens)
+                input_is_counted = True
+            return self._cost_of(bounds.with_output(bounds.least_output))
+
+        self._purses, held = await self._desk.bank.hold(drawer, full, least)
+        if held < full:
+            tokens = answer_tokens_max(held, bounds, self._price, self._tier)
+            self._call.output_tokens_max = tokens // bounds.choices
+        return held
+
+    def _cost_of(self, bounds: Bounds) -> int:
+        return hold_nano(bounds.input_tokens, bounds.output_tokens, self._price, self._tier)
+
+    def _funds(self) -> tuple[int, ...]:
+        return tuple([purse.fund_id for purse in self._purses]) if self._purses else ()
+
+    # -- metering
 
     def meter(self, event: Event) -> Event:
         """Count what passes; settle on Done, which comes back with its cost."""
@@ -135,12 +211,14 @@ class CallHold:
         return event
 
     def _finish(self, done: Done) -> None:
-        usage = done.usage
+        usage, flagged = done.usage, 0
         if usage is None:
             usage = self._counted(self._text() if self._pieces else answer_text(done.data))
             done.usage = usage
-        done.cost_nano = self._settle(usage, "ok")
-        done.currency = self._price.currency
+        elif self._model.deployment.provider != ENGINE and self._is_far_off(usage, done):
+            flagged = 1
+        done.cost_nano = self._settle(usage, "ok", flagged)
+        done.currency = self._currency
 
     def _receive(self, text: str) -> None:
         if not self._pieces:
@@ -153,6 +231,43 @@ class CallHold:
         if self._text_bytes - self._noted_bytes >= PROGRESS_EVERY_BYTES:
             self._noted_bytes = self._text_bytes
             self._desk.journal.note((PROGRESS, self._call.request_id, self._pieces, self._text_bytes))
+        if self._watch is not None and self._text_bytes > self._watch.enough_bytes:
+            self.short = True
+
+    async def extend(self) -> None:
+        """The answer has grown as far as it was surely paid for: hold another step, or else let it end there.
+
+        First what is at hand. Only when there is none its tokens are counted, so that the last of a budget is used up.
+        """
+        watch, bounds = self._watch, self._bounds
+        self.short = False
+        if watch is None:
+            return
+        more = min(bounds.output_tokens, watch.held_tokens + bounds.first_step)
+        step = self._cost_of(bounds.with_output(more)) - self._held_nano
+        if step <= 0 or await self._hold_more(step):
+            watch.grow(more, self._text_bytes)
+            if more >= bounds.output_tokens:
+                self._watch = None  # held whole
+        elif not watch.goes_on(self._count(self._text()), self._text_bytes):
+            self._call.cut = True
+            self._watch = None
+
+    async def _hold_more(self, amount: int) -> bool:
+        desk = self._desk
+        try:
+            if not await desk.bank.extend(self._purses, amount):
+                return False
+        except (InsufficientQuota, ServiceUnavailable):
+            return False
+        if not self._open:  # the call has ended in the meantime
+            desk.bank.settle(self._purses, amount, 0)
+            return False
+        if not desk.journal.extend((EXTEND, self._call.request_id, self._held_nano + amount)):
+            desk.bank.settle(self._purses, amount, 0)
+            return False
+        self._held_nano += amount
+        return True
 
     async def __aexit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         """Settle what was metered of a call that did not come to its end; void when nothing came.
@@ -167,15 +282,19 @@ class CallHold:
         left = kind is not None and issubclass(kind, GeneratorExit | asyncio.CancelledError)
         self._settle(self._counted(self._text()), "cancelled" if left else "error")
 
+    # -- counting
+
     def _text(self) -> str:
         return "".join(self._texts)
 
     def _counted(self, text: str) -> Usage:
         """What was probably used: the words of the request and of the answer, counted by us."""
-        body = self._call.body
-        given = self._count(request_text(body)) + given_token_ids(body)
         beyond = max(0, self._text_bytes - TEXT_BYTES_MAX) if self._pieces else 0
-        return Usage(given, self._count(text) + tokens_of_bytes(beyond), estimated=True)
+        return Usage(self._given_tokens(), self._count(text) + tokens_of_bytes(beyond), estimated=True)
+
+    def _given_tokens(self) -> int:
+        body = self._call.body
+        return self._count(request_text(body)) + given_token_ids(body)
 
     def _count(self, text: str) -> int:
         try:
@@ -184,11 +303,25 @@ class CallHold:
             log.exception("%s: tokens can't be counted, guessing by size", self._call.request_id)
             return tokens_of_bytes(len(text.encode(errors="replace")))
 
-    def _settle(self, usage: Usage, status: str) -> int:
+    def _is_far_off(self, usage: Usage, done: Done) -> bool:
+        """Whether a provider's count differs from ours by more than can be explained."""
+        said = usage.output_tokens - usage.reasoning_tokens - usage.audio_output_tokens
+        if self._pieces:
+            return is_far_off(said, self._text_bytes, lambda: self._count(self._text()))
+        if said * 3 < len(done.data):  # its JSON is longer than its words; nothing is counted for less
+            return False
+        text = answer_text(done.data)
+        return is_far_off(said, len(text.encode(errors="replace")), lambda: self._count(text))
+
+    # -- ending
+
+    def _settle(self, usage: Usage, status: str, flagged: int = 0) -> int:
         """Write what was used; returns what the caller is charged."""
         call, desk = self._call, self._desk
-        usage = cleaned(usage)
-        charged, variance = split(cost_nano(usage, self._price), self._held_nano)
+        said, usage = usage, cleaned(usage)
+        charged, variance = split(cost_nano(usage, self._price, usage.tier), self._held_nano)
+        if variance or usage is not said:
+            flagged = 1
         request_id = call.request_id
         record = (
             SETTLE,
@@ -208,23 +341,32 @@ class CallHold:
             (desk.clock.monotonic_ns() - call.started_ns) // 1_000_000,
             1 if call.request.stream else 0,
             RECEIVABLE if self._caller.postpaid else CREDIT,
+            flagged,
+            usage.tier,
+            extra_of(usage),
+            self._funds(),
         )
         desk.journal.end(request_id, record)
         desk.poster.add(record)
-        if self._books is not None:
-            self._books.settle(request_id, charged)
+        if self._purses:
+            desk.bank.settle(self._purses, self._held_nano, charged)
         if variance:
-            log.warning(
-                "%s: %s cost %d nano more than could be held; it is ours", request_id, self._model.name, variance
-            )
+            self._learn(usage, variance)
         desk.settled += 1
         self._open = False
         return charged
 
+    def _learn(self, usage: Usage, variance: int) -> None:
+        """A provider took more than could be held: the next calls to this deployment are held for that, too."""
+        name, excess = self._model.deployment.name, self._desk.excess
+        if name in excess or len(excess) < EXCESSES_MAX:
+            excess[name] = excess.get(name, Excess()).and_also(usage, self._bounds)
+        log.warning("%s: %s cost %d nano more than could be held; it is ours", self._call.request_id, name, variance)
+
     def _void(self) -> None:
         request_id = self._call.request_id
         self._desk.journal.end(request_id, (VOID, request_id))
-        if self._books is not None:
-            self._books.void(request_id)
+        if self._purses:
+            self._desk.bank.settle(self._purses, self._held_nano, 0)
         self._desk.voided += 1
         self._open = False

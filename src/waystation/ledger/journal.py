@@ -104,6 +104,15 @@ class Journal:
             log.error("%s: its end can't be written to the journal yet: %s", request_id, error)
             self._unwritten.append(data)
 
+    def extend(self, record: Record) -> bool:
+        """Write that a call holds more; False when the disk does not take it: then it must not."""
+        try:
+            self._write(line(record))
+        except OSError as error:
+            log.warning("the journal did not take the extension of a hold: %s", error)
+            return False
+        return True
+
     def note(self, record: Record) -> None:
         """Write how far an answer has come. It makes recovery more exact; a failing disk is not its business."""
         try:

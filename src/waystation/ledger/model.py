@@ -1,4 +1,6 @@
-"""The rules of the books: what is available, what a hold binds, what a settlement charges. Pure, integers only.
+"""The rules of the books: what a settlement charges, and the postings that follow. Pure, integers only.
+
+What may be held is the rule of `funds/`.
 
 Signs: a debit is positive, a credit negative, so the accounts of an organization always add up to zero. `credit` is
 what we owe a prepaid customer: it starts at minus what was granted and rises to zero as it is spent.
@@ -30,61 +32,14 @@ def grant_postings(amount_nano: int) -> dict[str, int]:
     return {GRANTS: amount_nano, CREDIT: -amount_nano}
 
 
-class Books:
-    """The money of one prepaid organization in one currency: what was granted, what is held, what is settled.
+def expiry_postings(amount_nano: int) -> dict[str, int]:
+    """The postings of credit that has expired unspent."""
+    return {CREDIT: amount_nano, GRANTS: -amount_nano}
 
-    Each call is held once and then settled or voided once. A refused move changes nothing.
-    """
 
-    __slots__ = ("held_nano", "open", "settled")
-
-    def __init__(self, granted_nano: int = 0) -> None:
-        self.settled: dict[str, int] = {GRANTS: 0, CREDIT: 0, REVENUE: 0, PROVIDER_VARIANCE: 0}
-        self.open: dict[str, int] = {}  # what each open hold binds, by request
-        self.held_nano = 0
-        if granted_nano:
-            self._post(grant_postings(granted_nano))
-
-    def available_nano(self) -> int:
-        """What a new hold may bind."""
-        return -self.settled[CREDIT] - self.held_nano
-
-    def grant(self, amount_nano: int) -> bool:
-        if amount_nano <= 0:
-            return False
-        self._post(grant_postings(amount_nano))
-        return True
-
-    def hold(self, request_id: str, amount_nano: int) -> bool:
-        """False when it can't be paid, or the request holds already."""
-        if request_id in self.open or amount_nano < 0 or amount_nano > self.available_nano():
-            return False
-        self.open[request_id] = amount_nano
-        self.held_nano += amount_nano
-        return True
-
-    def settle(self, request_id: str, cost_nano: int) -> bool:
-        """False when there is no such hold (any more), so a settlement counts once."""
-        held = self.open.get(request_id)
-        if held is None or cost_nano < 0:
-            return False
-        self._release(request_id)
-        self._post(usage_postings(*split(cost_nano, held), CREDIT))
-        return True
-
-    def void(self, request_id: str) -> bool:
-        """Give a hold back. False when there is none."""
-        if request_id not in self.open:
-            return False
-        self._release(request_id)
-        return True
-
-    def _release(self, request_id: str) -> None:
-        self.held_nano -= self.open.pop(request_id)
-
-    def _post(self, postings: dict[str, int]) -> None:
-        for kind, amount in postings.items():
-            self.settled[kind] += amount
+def correction_postings(delta_nano: int, payer: str) -> dict[str, int]:
+    """The postings of a charge that turned out to be too low or, below zero, too high."""
+    return {payer: delta_nano, REVENUE: -delta_nano}
 
 
 class Problem(msgspec.Struct, frozen=True):

@@ -39,7 +39,11 @@ class Now(Protocol):
 class Poster:
     """The task that posts. `add` is called by each settlement; everything else happens in `run` and `stop`."""
 
-    def __init__(self, database: Database, journal: Journal, clock: Now) -> None:
+    def __init__(
+        self, database: Database, journal: Journal, clock: Now, on_posted: Callable[[dict[int, int]], None]
+    ) -> None:
+        """`on_posted` is told what each fund was charged by a transaction that is done."""
+        self._on_posted = on_posted
         self._database = database
         self._journal = journal
         self._clock = clock
@@ -100,6 +104,7 @@ class Poster:
             await self._post(records, position)
             self._posting = None
             self._journal.prune(position)
+            self._on_posted(store.settled_of(records))
             self.posted += len(records)
             if self._reread_from is not None:
                 self._posting = await self._take_again(self._reread_from)

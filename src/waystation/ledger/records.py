@@ -3,9 +3,10 @@
 Records are tuples, because a call makes two of them. The first field is the kind, the second the request:
 
 - HOLD: written before anything is dispatched, with all that recovery needs. Fields: `HoldRecord`.
+- EXTEND: a growing answer holds more: (kind, request_id, held_nano in all).
 - PROGRESS: how much of a streamed answer has come so far: (kind, request_id, pieces, text_bytes).
-- SETTLE: what was used and what it costs: the row of the usage table (but its entry), then the payer. Fields:
-  `SETTLE_FIELDS`.
+- SETTLE: what was used and what it costs: the row of the usage table (but its entry), who pays, and the funds that it was
+  held from. Fields: `SETTLE_FIELDS`.
 - VOID: nothing was used: (kind, request_id).
 """
 
@@ -15,9 +16,11 @@ from zlib import crc32
 
 import msgspec
 
+from waystation.terms import Usage
+
 Record = tuple[Any, ...]
 
-HOLD, PROGRESS, SETTLE, VOID = "h", "p", "s", "v"
+HOLD, EXTEND, PROGRESS, SETTLE, VOID = "h", "x", "p", "s", "v"
 
 SETTLE_FIELDS = (
     "kind",
@@ -42,11 +45,26 @@ SETTLE_FIELDS = (
     "duration_ms",
     "stream",
     "payer",
+    "flagged",
+    "tier",
+    "extra",
+    "funds",
 )
-_FIELDS = {HOLD: 17, PROGRESS: 4, SETTLE: len(SETTLE_FIELDS), VOID: 2}
+_FIELDS = {HOLD: 19, EXTEND: 3, PROGRESS: 4, SETTLE: len(SETTLE_FIELDS), VOID: 2}
+# Records of 0.1.0 before there were budgets: what they lack.
+_ADDED: dict[tuple[str, int], Record] = {(HOLD, 17): (0, ()), (SETTLE, 22): (0, None, None, ())}
 
 encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Any]).decode
+
+
+def extra_of(usage: Usage) -> str | None:
+    """What few calls use, as JSON; None when it is nothing."""
+    extra = {name: value for name in _EXTRA if (value := getattr(usage, name))}
+    return msgspec.json.encode(extra).decode() if extra else None
+
+
+_EXTRA = ("cache_write_tokens", "audio_input_tokens", "audio_output_tokens", "images")
 
 
 class HoldRecord(msgspec.Struct, array_like=True, frozen=True):
@@ -69,6 +87,8 @@ class HoldRecord(msgspec.Struct, array_like=True, frozen=True):
     payer: str
     input_nano_per_million: int
     output_nano_per_million: int
+    request_nano: int  # for the call itself
+    funds: tuple[int, ...]  # each of which it holds `held_nano` of
 
 
 def line(record: Record) -> bytes:
@@ -96,4 +116,5 @@ def _read(text: bytes) -> Record | None:
     if text[:9] != b"%08x " % crc32(text[9:]):
         return None
     record = tuple(_decode(text[9:]))
+    record += _ADDED.get((record[0], len(record)), ())
     return record if len(record) == _FIELDS.get(record[0]) else None

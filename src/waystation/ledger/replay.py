@@ -13,7 +13,7 @@ from waystation.ledger import store
 from waystation.ledger.journal import lock_epoch, read_segment, remove_epoch, segments
 from waystation.ledger.model import split
 from waystation.ledger.poster import Database
-from waystation.ledger.records import HOLD, PROGRESS, SETTLE, VOID, HoldRecord, Record
+from waystation.ledger.records import EXTEND, HOLD, PROGRESS, SETTLE, VOID, HoldRecord, Record
 from waystation.metering.cost import cost_nano
 from waystation.metering.guess import tokens_of_bytes
 from waystation.terms import Price, Usage
@@ -123,6 +123,9 @@ def _take(left: Left, record: Record, end: int, mark: int) -> None:
     kind, request_id = record[0], record[1]
     if kind == HOLD:
         left.open[request_id] = msgspec.convert(record, HoldRecord)
+    elif kind == EXTEND:
+        if request_id in left.open:
+            left.open[request_id] = msgspec.structs.replace(left.open[request_id], held_nano=record[2])
     elif kind == PROGRESS:
         left.progress[request_id] = (record[2], record[3])
     elif kind in (SETTLE, VOID):
@@ -134,7 +137,9 @@ def _take(left: Left, record: Record, end: int, mark: int) -> None:
 
 def recover(hold: HoldRecord, pieces: int, text_bytes: int) -> Record:
     """The settlement of a hold whose worker died: its input, and what the journal shows was received."""
-    price = Price(hold.currency, hold.input_nano_per_million, hold.output_nano_per_million)
+    price = Price(
+        hold.currency, hold.input_nano_per_million, hold.output_nano_per_million, request_nano=hold.request_nano
+    )
     usage = Usage(tokens_of_bytes(hold.body_bytes), max(pieces, tokens_of_bytes(text_bytes)), estimated=True)
     charged, variance = split(cost_nano(usage, price), hold.held_nano)
     return (
@@ -160,4 +165,8 @@ def recover(hold: HoldRecord, pieces: int, text_bytes: int) -> Record:
         0,
         hold.stream,
         hold.payer,
+        0,
+        None,
+        None,
+        hold.funds,
     )

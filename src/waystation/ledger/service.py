@@ -1,23 +1,40 @@
 """The ledger of one worker: opened with its journal, asked for a hold by every call, closed when all is posted."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
+from sqlalchemy import Connection
 
 from waystation.errors import ServiceUnavailable
 from waystation.gateway.call import Call
 from waystation.ledger import store
-from waystation.ledger.hold import CallHold, Clock, Desk
+from waystation.ledger.budgets import store as budgets_store
+from waystation.ledger.credit.service import Credit
+from waystation.ledger.funds.bank import Bank
+from waystation.ledger.hold import CallHold, Desk
+from waystation.ledger.hold import Clock as HoldClock
 from waystation.ledger.journal import Journal
-from waystation.ledger.model import Books
 from waystation.ledger.poster import Database, Poster
 from waystation.ledger.replay import Replayed, replay
 from waystation.terms import Caller, Model
 
+TEND_EVERY_S = 0.25  # what isn't needed of allowances is given back
+SWEEP_EVERY_TICKS = (
+    20  # and so often: the journals of workers that died are finished, expired credit goes, old rows too
+)
+PRUNE_ROWS_MAX = 5_000  # usage rows in one transaction
+
 log = logging.getLogger("waystation.ledger")
+
+
+class Clock(HoldClock, Protocol):
+    def monotonic_s(self) -> float: ...
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -34,32 +51,50 @@ class Counts(msgspec.Struct, frozen=True):
 class Ledger:
     """Made by `Ledger.open`. One for a worker; used on its event loop only."""
 
-    def __init__(self, database: Database, clock: Clock, desk: Desk, replayed: Replayed, last_entry: int) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, desk: Desk, replayed: Replayed, retention_s: int | None
+    ) -> None:
         self._database = database
         self._clock = clock
         self._desk = desk
-        self._last_entry = last_entry  # grants up to here are in the wallets
-        self._looking = asyncio.Lock()  # two looks at once would find the same grant
+        self._credit = Credit(clock, lambda prefix: prefix)
+        self._retention_s = retention_s
+        self._tending: asyncio.Task[None] | None = None
         self.replayed = replayed
 
     @classmethod
     async def open(
-        cls, database: Database, folder: Path, slot: int, clock: Clock, count_tokens: Callable[[str, str], int]
+        cls,
+        database: Database,
+        folder: Path,
+        slot: int,
+        clock: Clock,
+        count_tokens: Callable[[str, str], int],
+        *,
+        workers: int = 1,
+        retention_s: int | None = None,
     ) -> "Ledger":
-        """Finish what crashed workers left in `folder`, begin a journal there, read the balances, start posting.
+        """Finish what crashed workers left in `folder`, begin a journal there, read the budgets, start posting.
 
-        `count_tokens(text, model_name)` is asked when a provider gave no usage. Raises ServiceUnavailable, OSError.
+        `count_tokens(text, model_name)` is asked when a provider gave no usage. `workers`: how many share the funds.
+        `retention_s`: how long rows of single calls are kept. Raises ServiceUnavailable, OSError.
         """
         replayed = await replay(folder, database, clock)
         now = clock.now_s()
         epoch = await database.write(lambda connection: store.open_epoch(connection, slot, now), durable=True)
-        credit, last_entry = await database.read(store.credit)
         journal = Journal(folder, slot, epoch)
-        poster = Poster(database, journal, clock)
-        desk = Desk(journal, poster, clock, count_tokens)
-        desk.wallets.update({key: Books(left) for key, left in credit.items()})
+        bank = Bank(database, clock, epoch, workers)
+        bank.set_budgets(await database.read(budgets_store.budgets))
+        poster = Poster(database, journal, clock, bank.posted)
+        ledger = cls(database, clock, Desk(journal, poster, bank, clock, count_tokens), replayed, retention_s)
         poster.start()
-        return cls(database, clock, desk, replayed, last_entry)
+        ledger._tending = asyncio.create_task(ledger._tend(), name="waystation-tender")
+        return ledger
+
+    @property
+    def epoch(self) -> int:
+        """The number of this worker's journal: what is kept for as long as it lives is kept under it."""
+        return self._desk.journal.epoch
 
     def hold(self, caller: Caller, model: Model, call: Call) -> CallHold:
         """Hold the most that this call may cost, when the result is entered."""
@@ -69,22 +104,46 @@ class Ledger:
         """Post everything that is settled by now. Raises ServiceUnavailable."""
         await self._desk.poster.flush()
 
-    async def credit_changed(self, _entry_ids: Sequence[str] = ()) -> None:
-        """A listener for changes of `store.CREDIT_TOPIC`: put what was granted since the last look into the wallets.
+    async def budgets_changed(self, budget_ids: Sequence[str]) -> None:
+        """A listener for changes of budgets. Called without ids it reads all of them: once after the view is loaded."""
+        ids = list(budget_ids) or None
+        budgets = await self._database.read(partial(budgets_store.budgets, ids=ids))
+        if ids is None:
+            self._desk.bank.set_budgets(budgets)
+        else:
+            self._desk.bank.budgets_changed(ids, budgets)
 
-        To be called once after the view is loaded too: what came between opening and loading is in nobody's changes.
-        """
-        async with self._looking:
-            after = self._last_entry
-            granted, last = await self._database.read(lambda connection: store.grants_after(connection, after))
-            self._last_entry = last
-            for organization_id, currency, amount in granted:
-                self._desk.wallets.setdefault((organization_id, currency), Books()).grant(amount)
+    async def credit_changed(self, organization_ids: Sequence[str]) -> None:
+        """A listener for changes of credit."""
+        self._desk.bank.credit_changed(organization_ids)
 
-    def available_nano(self, organization_id: str, currency: str) -> int:
-        """What a prepaid organization may still hold."""
-        books = self._desk.wallets.get((organization_id, currency))
-        return 0 if books is None else books.available_nano()
+    async def tick(self) -> None:
+        """Give back what isn't needed of this worker's allowances. Raises ServiceUnavailable."""
+        await self._desk.bank.tick()
+
+    async def sweep(self) -> None:
+        """Finish the journals of workers that died, let credit expire, drop rows that are too old."""
+        await replay(self._desk.journal.folder, self._database, self._clock)
+        await self._database.write(self._credit.expire, durable=True)
+        if self._retention_s is not None:
+            before = self._clock.now_s() - self._retention_s
+            prune: Callable[[Connection], int] = partial(store.prune_usage, before=before, rows_max=PRUNE_ROWS_MAX)
+            await self._database.write(prune)
+
+    async def _tend(self) -> None:
+        fault: str | None = None
+        for number in itertools.count(1):
+            await asyncio.sleep(TEND_EVERY_S)
+            try:
+                await self.tick()
+                if number % SWEEP_EVERY_TICKS == 0:
+                    await self.sweep()
+                fault = None
+            except Exception as error:  # nobody is above this task, and without it allowances would never come back
+                if fault != repr(error):
+                    told = isinstance(error, ServiceUnavailable)
+                    log.error("allowances can't be tended: %s", error, exc_info=None if told else error)
+                fault = repr(error)
 
     def counts(self) -> Counts:
         desk = self._desk
@@ -101,6 +160,9 @@ class Ledger:
         """Post what is left and take the journal away; what can't be posted stays for the next start."""
         desk = self._desk
         epoch, now = desk.journal.epoch, self._clock.now_s()
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.gather(self._tending, return_exceptions=True)
         done = False
         try:
             if await desk.poster.stop() and not desk.journal.open:

@@ -1,23 +1,31 @@
-"""The SQL of the books: posting what was settled, credit, the marks of journals. The checks are in `verify.py`."""
+"""The SQL of the books: posting what was settled, the marks of journals. The checks are in `verify.py`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from sqlalchemy import Connection, func, insert, select, update
 
 from waystation import tables
-from waystation.ledger.model import CREDIT, grant_postings, usage_postings
+from waystation.ledger.budgets.model import period
+from waystation.ledger.credit import store as credit_store
+from waystation.ledger.entries import enter
+from waystation.ledger.funds import store as funds_store
+from waystation.ledger.funds.store import Spending
+from waystation.ledger.model import CREDIT, usage_postings
 from waystation.ledger.records import Record
 
-CREDIT_TOPIC = "credit"  # of changes: the subject is the number of the entry that gave it
+USAGE_PRUNED_BEFORE = "usage_pruned_before"  # a fact in the table meta
 _QUARTER_S = 900
 _IN_MAX = 500
 
 # Where the fields are in a settlement (records.SETTLE_FIELDS).
-_REQUEST, _AT, _ORGANIZATION, _CURRENCY, _END_USER, _INPUT, _COST, _VARIANCE, _PAYER = 1, 2, 3, 8, 10, 11, 17, 18, 21
+_REQUEST, _AT, _ORGANIZATION, _PROJECT, _KEY, _MODEL, _CURRENCY, _END_USER = 1, 2, 3, 4, 5, 7, 8, 10
+_INPUT, _COST, _VARIANCE, _PAYER, _FUNDS = 11, 17, 18, 21, 25
 
 _SERIES_COLUMNS = [column.name for column in tables.usage_series.columns][1:]
-_USAGE_COLUMNS = [column.name for column in tables.usage.columns if column.name not in ("flagged", "tier", "extra")]
+_USAGE_COLUMNS = [column.name for column in tables.usage.columns]
+_END_USER_KEYS = [column.name for column in tables.usage_end_users.primary_key]
+_END_USER_SUMS = ["requests", "input_tokens", "output_tokens", "cost_nano"]
 _ROLLUP_KEYS = [column.name for column in tables.usage_rollups.primary_key]
 _ROLLUP_SUMS = [column.name for column in tables.usage_rollups.columns][len(_ROLLUP_KEYS) :]
 
@@ -39,6 +47,7 @@ def post(
     were found before; returns those that were found now (they hold once the transaction is committed).
     Raises IntegrityError when one of the requests is posted already.
     """
+    funds_store.lock(connection)
     rollups, totals = _summed(records)
     found = {series: _series_id(connection, series) for series, _ in rollups if series not in known}
     series_ids = {series: found.get(series) or known[series] for series, _ in rollups}
@@ -52,12 +61,19 @@ def post(
                 series_ids[r[_ORGANIZATION:_END_USER]],
                 *r[_END_USER:_PAYER],
                 entry_ids[r[_ORGANIZATION], r[_CURRENCY], r[_PAYER]],
+                *r[_PAYER + 1 : _FUNDS],
             )
             for r in records
         ]
         connection.exec_driver_sql(_insert(connection, "usage", _USAGE_COLUMNS), rows)
         sums_by_id = [(series_ids[series], quarter_at, *sums) for (series, quarter_at), sums in rollups.items()]
-        connection.exec_driver_sql(_add_to_rollups(connection), sums_by_id)
+        connection.exec_driver_sql(_add_up(connection, "usage_rollups", _ROLLUP_KEYS, _ROLLUP_SUMS), sums_by_id)
+        _count_end_users(connection, records)
+        for (organization_id, _, payer), (cost, _) in totals.items():
+            if payer == CREDIT and cost:
+                credit_store.spend(connection, organization_id, cost)
+        funds_store.settle(connection, settled_of(records), epoch)
+        funds_store.spend(connection, _spendings(records), at)
     mark = tables.journal_marks
     connection.execute(update(mark).where(mark.c.epoch == epoch).values(position=position))
     return found
@@ -111,44 +127,8 @@ def _series_id(connection: Connection, series: Series) -> int:
 
 def _enter_usage(connection: Connection, key: _Key, sums: list[int], epoch: int, position: int, at: int) -> int:
     organization_id, currency, payer = key
-    return _enter(
-        connection, "usage", organization_id, currency, usage_postings(sums[0], sums[1], payer), at, epoch, position
-    )
-
-
-def _enter(
-    connection: Connection,
-    kind: str,
-    organization_id: str,
-    currency: str,
-    postings: dict[str, int],
-    at: int,
-    epoch: int | None = None,
-    position: int | None = None,
-) -> int:
-    """Write an entry with its postings; returns its number."""
-    entry = insert(tables.entries).values(
-        at=at, kind=kind, organization_id=organization_id, currency=currency, epoch=epoch, position=position
-    )
-    entry_id = int(connection.execute(entry.returning(tables.entries.c.id)).scalar_one())
-    for account_kind, amount in postings.items():
-        account_id = _account(connection, organization_id, account_kind, currency)
-        posting = insert(tables.postings).values(
-            entry_id=entry_id, account_id=account_id, amount_nano=amount, currency=currency
-        )
-        connection.execute(posting)
-    return entry_id
-
-
-def _account(connection: Connection, organization_id: str, kind: str, currency: str) -> int:
-    """The account, made when it is first needed."""
-    c = tables.ledger_accounts.c
-    where = (c.organization_id == organization_id, c.kind == kind, c.currency == currency)
-    found = connection.execute(select(c.id).where(*where)).scalar()
-    if found is not None:
-        return int(found)
-    made = insert(tables.ledger_accounts).values(organization_id=organization_id, kind=kind, currency=currency)
-    return int(connection.execute(made.returning(c.id)).scalar_one())
+    postings = usage_postings(sums[0], sums[1], payer)
+    return enter(connection, "usage", organization_id, currency, postings, at, epoch, position)
 
 
 def _insert(connection: Connection, table: str, columns: Sequence[str]) -> str:
@@ -156,10 +136,63 @@ def _insert(connection: Connection, table: str, columns: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"
 
 
-def _add_to_rollups(connection: Connection) -> str:
-    sums = ", ".join(f"{name} = usage_rollups.{name} + excluded.{name}" for name in _ROLLUP_SUMS)
-    insertion = _insert(connection, "usage_rollups", _ROLLUP_KEYS + _ROLLUP_SUMS)
-    return f"{insertion} ON CONFLICT ({', '.join(_ROLLUP_KEYS)}) DO UPDATE SET {sums}"
+def _add_up(
+    connection: Connection, table: str, keys: Sequence[str], sums: Sequence[str], others: Sequence[str] = ()
+) -> str:
+    """An insertion that adds its sums to those of the row that is there already."""
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in sums)
+    insertion = _insert(connection, table, [*keys, *others, *sums])
+    return f"{insertion} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
+
+
+def _count_end_users(connection: Connection, records: Sequence[Record]) -> None:
+    with_user = [record for record in records if record[_END_USER] is not None]
+    if not with_user:
+        return
+    zones = time_zones(connection, {record[_ORGANIZATION] for record in with_user})
+    sums: dict[tuple[str, str, int, str, str, str], list[int]] = {}
+    for record in with_user:
+        day_at, _ = period("day", zones.get(record[_ORGANIZATION], "UTC"), record[_AT])
+        key = (record[_PROJECT], record[_END_USER], day_at, record[_MODEL], record[_CURRENCY], record[_ORGANIZATION])
+        total = sums.setdefault(key, [0, 0, 0, 0])
+        total[0] += 1
+        total[1] += record[_INPUT]
+        total[2] += record[_INPUT + 1]
+        total[3] += record[_COST]
+    statement = _add_up(connection, "usage_end_users", _END_USER_KEYS, _END_USER_SUMS, ["organization_id"])
+    connection.exec_driver_sql(statement, [(*key, *total) for key, total in sums.items()])
+
+
+def time_zones(connection: Connection, organization_ids: Collection[str]) -> dict[str, str]:
+    """Where each organization's days begin."""
+    c = tables.organizations.c
+    rows = connection.execute(select(c.id, c.time_zone).where(c.id.in_(organization_ids)))
+    return {row.id: row.time_zone for row in rows}
+
+
+def settled_of(records: Sequence[Record]) -> dict[int, int]:
+    """What the records cost, by the fund that they were held from."""
+    sums: dict[int, int] = {}
+    for record in records:
+        for fund_id in record[_FUNDS]:
+            sums[fund_id] = sums.get(fund_id, 0) + record[_COST]
+    return sums
+
+
+def _spendings(records: Sequence[Record]) -> dict[Spending, int]:
+    sums: dict[Spending, int] = {}
+    for record in records:
+        at = record[_AT]
+        one = Spending(
+            record[_ORGANIZATION],
+            record[_PROJECT],
+            record[_KEY],
+            record[_END_USER],
+            record[_MODEL],
+            at - at % _QUARTER_S,
+        )
+        sums[one] = sums.get(one, 0) + record[_COST]
+    return sums
 
 
 def posted_calls(connection: Connection) -> int:
@@ -167,44 +200,31 @@ def posted_calls(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(tables.usage)).scalar_one())
 
 
-# -- credit
+def prune_usage(connection: Connection, before: int, rows_max: int) -> int:
+    """Drop the oldest rows of calls that were held before a time; returns how many. Postings and roll-ups stay.
+
+    Request ids begin with their time, so the oldest are the first. Up to where rows are gone is a fact that `verify` and
+    re-rating read.
+    """
+    column = tables.usage.c.request_id
+    first_kept = f"req_{before & 0xFFFFFFFF:08x}"
+    some = select(column).where(column < first_kept).order_by(column).limit(rows_max)
+    ids = list(connection.execute(some).scalars())
+    if not ids:
+        return 0
+    connection.execute(tables.usage.delete().where(column <= ids[-1]))
+    meta = tables.meta.c
+    changed = connection.execute(update(tables.meta).where(meta.name == USAGE_PRUNED_BEFORE).values(value=str(before)))
+    if changed.rowcount == 0:
+        connection.execute(insert(tables.meta).values(name=USAGE_PRUNED_BEFORE, value=str(before)))
+    return len(ids)
 
 
-def grant_credit(connection: Connection, organization_id: str, currency: str, amount_nano: int, at: int) -> int:
-    """Give a prepaid organization credit, and tell the workers; returns the entry's number."""
-    if amount_nano <= 0:
-        raise ValueError("A grant is more than nothing.")
-    entry_id = _enter(connection, "grant", organization_id, currency, grant_postings(amount_nano), at)
-    connection.execute(insert(tables.changes).values(topic=CREDIT_TOPIC, subject=str(entry_id), at=at))
-    return entry_id
-
-
-def credit(connection: Connection) -> tuple[dict[tuple[str, str], int], int]:
-    """What is left of each credit, by (organization, currency), and up to which entry that counts."""
-    account, posting = tables.ledger_accounts.c, tables.postings.c
-    rows = connection.execute(
-        select(account.organization_id, account.currency, func.sum(posting.amount_nano))
-        .join_from(tables.ledger_accounts, tables.postings, posting.account_id == account.id)
-        .where(account.kind == CREDIT)
-        .group_by(account.organization_id, account.currency)
-    )
-    left = {(organization_id, currency): -int(balance) for organization_id, currency, balance in rows}
-    last = connection.execute(select(func.coalesce(func.max(tables.entries.c.id), 0))).scalar_one()
-    return left, int(last)
-
-
-def grants_after(connection: Connection, entry_id: int) -> tuple[list[tuple[str, str, int]], int]:
-    """What was granted after an entry: (organization, currency, amount); and up to which entry that counts."""
-    account, posting, entry = tables.ledger_accounts.c, tables.postings.c, tables.entries.c
-    rows = connection.execute(
-        select(account.organization_id, account.currency, posting.amount_nano)
-        .join_from(tables.entries, tables.postings, posting.entry_id == entry.id)
-        .join(tables.ledger_accounts, posting.account_id == account.id)
-        .where(entry.id > entry_id, entry.kind == "grant", account.kind == CREDIT)
-    )
-    found = [(organization_id, currency, -int(amount)) for organization_id, currency, amount in rows]
-    last = connection.execute(select(func.max(entry.id))).scalar()
-    return found, entry_id if last is None else int(last)
+def usage_pruned_before(connection: Connection) -> int:
+    """Rows of calls that were held before this time may be gone."""
+    meta = tables.meta.c
+    value = connection.execute(select(meta.value).where(meta.name == USAGE_PRUNED_BEFORE)).scalar()
+    return 0 if value is None else int(value)
 
 
 # -- journals
@@ -224,6 +244,7 @@ def mark(connection: Connection, epoch: int) -> tuple[int, bool]:
 
 
 def close_epoch(connection: Connection, epoch: int, at: int) -> None:
-    """Nothing more will come of this journal."""
+    """Nothing more will come of this journal, so what its worker was allowed comes free."""
+    funds_store.release(connection, epoch)
     c = tables.journal_marks.c
     connection.execute(update(tables.journal_marks).where(c.epoch == epoch).values(closed_at=at))

@@ -10,7 +10,7 @@ RATE_NANO_PER_MILLION_MAX = 10**13  # 10 000 units of the currency for a million
 _MILLION = 1_000_000
 
 
-def cost_nano(usage: Usage, price: Price | None) -> int:
+def cost_nano(usage: Usage, price: Price | None, tier: str | None = None) -> int:
     """Price one call, in 10⁻⁹ of the price's currency.
 
     Cached tokens are part of input_tokens and have their own rate, so they are taken out first. Reasoning tokens are
@@ -29,7 +29,7 @@ def cost_nano(usage: Usage, price: Price | None) -> int:
     return (total + _MILLION // 2) // _MILLION
 
 
-def hold_nano(input_tokens_bound: int, output_tokens_bound: int, price: Price) -> int:
+def hold_nano(input_tokens_bound: int, output_tokens_bound: int, price: Price, tier: str | None = None) -> int:
     """The most that a call of these bounds can cost: no rounding of a real cost comes out above it."""
     cached_rate = price.cached_input_nano_per_million
     input_rate = price.input_nano_per_million

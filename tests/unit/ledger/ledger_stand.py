@@ -1,6 +1,7 @@
 """What the ledger's tests share: a model, a caller, calls, and a ledger on real files."""
 
 import asyncio
+import itertools
 import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -8,8 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection
 
+from waystation.accounts import store as accounts_store
+from waystation.accounts.model import Organization, Project
 from waystation.gateway.call import Call
+from waystation.ledger.budgets.model import Budget
+from waystation.ledger.budgets.service import Budgets
+from waystation.ledger.credit.model import Grant
+from waystation.ledger.credit.service import Credit
+from waystation.ledger.funds.store import Standing, standings
 from waystation.ledger.service import Ledger
 from waystation.ledger.verify import verify
 from waystation.runtime.db import Database
@@ -39,6 +48,7 @@ class Asked(msgspec.Struct):
     choices: int = 1
     end_user: str | None = None
     has_images: bool = False
+    service_tier: str | None = None
 
 
 def call(
@@ -59,12 +69,55 @@ def count_words(text: str, _model: str) -> int:
     return len(text.split())
 
 
+_ids = itertools.count(1)
+
+
+def new_id(prefix: str) -> str:
+    return f"{prefix}{next(_ids):06d}"
+
+
+def found_accounts(connection: Connection) -> None:
+    """The organizations and projects of the callers above, in a database that has none."""
+    if accounts_store.organizations(connection):
+        return
+    for name, postpaid in (("1", True), ("2", False)):
+        organization = Organization(f"org-{name}", name, "USD", postpaid, "UTC", 1)
+        accounts_store.add_organization(connection, organization)
+        accounts_store.add_project(connection, Project(f"proj_{name}", organization.id, name, 1))
+
+
+async def give(
+    database: Database, ledger: Ledger, amount_nano: int, *, expires_at: int | None = None, clock: Any = None
+) -> Grant:
+    """Credit for the prepaid organization, which the ledger has heard of."""
+    credit = Credit(clock or CLOCK, new_id)
+    made = await database.write(lambda c: credit.grant(c, "org-2", amount_nano, expires_at=expires_at))
+    await ledger.credit_changed(["org-2"])
+    return made
+
+
+async def budget(database: Database, *ledgers: Ledger, cap_nano: int, **given: Any) -> Budget:
+    """A budget of org-1, or whatever else is said, which the ledgers have heard of."""
+    asked = {"scope": "organization", "subject": "org-1", "window": "total"} | given
+    made = await database.write(lambda c: Budgets(CLOCK, new_id).create(c, "org-1", cap_nano=cap_nano, **asked))
+    for ledger in ledgers:
+        await ledger.budgets_changed([made.id])
+    return made
+
+
+async def standing(database: Database, owner: str, at: int | None = None) -> Standing:
+    """How the only fund of a budget or of an organization's credit stands."""
+    (found,) = await database.read(lambda c: standings(c, [owner], CLOCK.now_s() if at is None else at))
+    return found
+
+
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[tuple[Database, Ledger]]:
+async def opened(folder: Path, *, clock: Any = CLOCK, workers: int = 1) -> AsyncIterator[tuple[Database, Ledger]]:
     """A ledger on the files of a folder, and closed in order."""
     database = Database.open(f"sqlite:///{folder / 'w.db'}")
     try:
-        ledger = await Ledger.open(database, folder / "journal", 0, CLOCK, count_words)
+        await database.write(found_accounts)
+        ledger = await Ledger.open(database, folder / "journal", 0, clock, count_words, workers=workers)
         try:
             yield database, ledger
         finally:

@@ -16,14 +16,15 @@ from tests.unit.ledger.ledger_stand import (
     answered,
     call,
     done,
+    give,
     opened,
     piece,
     problems,
     run,
+    standing,
     usage_rows,
 )
 from waystation.errors import InsufficientQuota, UpstreamFailed
-from waystation.ledger import store
 from waystation.ledger.bounds import input_tokens_bound, output_tokens_bound
 from waystation.terms import Done, Operation, Usage
 
@@ -173,21 +174,19 @@ def test_an_unmetered_model_costs_nothing_and_is_recorded(tmp_path: Path) -> Non
 def test_prepaid_credit_is_never_passed(tmp_path: Path) -> None:
     async def story() -> None:
         async with opened(tmp_path) as (database, ledger):
-            with pytest.raises(InsufficientQuota):
+            with pytest.raises(InsufficientQuota, match="the credit is used up"):
                 await answered(ledger, "req_0", PREPAID)
-            entry = await database.write(lambda c: store.grant_credit(c, "org-2", "USD", BOUND_NANO + 1_000, 1))
-            await ledger.credit_changed([str(entry)])
-            await ledger.credit_changed([str(entry)])  # told twice, given once
-            assert ledger.available_nano("org-2", "USD") == BOUND_NANO + 1_000
+            await give(database, ledger, BOUND_NANO + 1_000)
             async with ledger.hold(PREPAID, MODEL, call("req_1")) as hold:
-                with pytest.raises(InsufficientQuota):
-                    await answered(ledger, "req_2", PREPAID)  # the first holds nearly all
+                assert BOUND_NANO <= (await standing(database, "org-2")).allowed_nano <= BOUND_NANO + 1_000
                 hold.meter(done())
-            assert ledger.available_nano("org-2", "USD") == BOUND_NANO + 1_000 - USED_NANO
             await ledger.flush()
+            stands = await standing(database, "org-2")
+            assert (stands.cap_nano, stands.spent_nano) == (BOUND_NANO + 1_000, USED_NANO)
             assert await problems(database) == []
-        async with opened(tmp_path) as (_, ledger):  # and after a restart it is what the postings say
-            assert ledger.available_nano("org-2", "USD") == BOUND_NANO + 1_000 - USED_NANO
+        async with opened(tmp_path) as (database, _):  # and after a restart it is what the postings say
+            stands = await standing(database, "org-2")
+            assert (stands.spent_nano, stands.allowed_nano) == (USED_NANO, 0)
 
     run(story)
 

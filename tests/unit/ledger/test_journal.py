@@ -17,7 +17,27 @@ def void(request_id: str) -> Record:
 
 
 def held(request_id: str, size: int = 1) -> Record:
-    return (HOLD, request_id, 1, "o", "p", "k", "chat", "m" * size, "USD", "d", None, 2, 3, 0, "receivable", 5, 6)
+    return (
+        HOLD,
+        request_id,
+        1,
+        "o",
+        "p",
+        "k",
+        "chat",
+        "m" * size,
+        "USD",
+        "d",
+        None,
+        2,
+        3,
+        0,
+        "receivable",
+        5,
+        6,
+        0,
+        [],
+    )
 
 
 def written(folder: Path) -> list[Record | None]:
@@ -31,6 +51,11 @@ def test_what_is_written_can_be_read_at_once(tmp_path: Path) -> None:
     assert written(tmp_path) == [held("a"), void("a")]
     journal.close(remove=False)
     assert written(tmp_path) == [held("a"), void("a")]
+
+
+def test_a_journal_from_before_there_were_budgets_is_read() -> None:
+    (found,) = [record for _, record in read_lines(line(held("a")[:17]))]
+    assert found == (*held("a")[:17], 0, ())
 
 
 def test_a_damaged_line_is_known_and_the_next_is_read() -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.ledger.ledger_stand import PREPAID, answered, opened, problems, run
-from waystation.ledger import store
+from tests.unit.ledger.ledger_stand import PREPAID, answered, give, opened, problems, run
 from waystation.terms import Usage
 
 
@@ -53,8 +52,7 @@ def test_a_changed_row_is_named(tmp_path: Path, tampering: str, found: str) -> N
         async with opened(tmp_path) as (database, ledger):
             await answered(ledger, "req_1")
             await ledger.flush()
-            entry = await database.write(lambda c: store.grant_credit(c, "org-2", "USD", 10**9, 1))
-            await ledger.credit_changed([str(entry)])
+            await give(database, ledger, 10**9)
             await answered(ledger, "req_2", PREPAID)
             await answered(ledger, "req_3", usage=Usage(1, 99_999))
             await ledger.flush()

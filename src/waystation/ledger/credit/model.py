@@ -1,0 +1,88 @@
+"""Credit as plain data: grants, the order in which they are spent, and how a redeem code looks. No database."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from typing import Literal
+
+import msgspec
+
+from waystation.errors import InvalidRequest
+
+Kind = Literal["sign_up", "grant", "top_up", "redeem_code"]
+KINDS: tuple[Kind, ...] = ("sign_up", "grant", "top_up", "redeem_code")
+
+NOTE_CHARS_MAX = 500
+CODES_PER_BATCH_MAX = 1_000
+_CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # 32 letters that nobody mistakes for one another
+_CODE_CHARS, _CODE_GROUP = 20, 4  # 100 bits of chance, in groups that can be read aloud
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """Credit that was given. `left_nano` is what is not spent of it yet."""
+
+    id: str
+    organization_id: str
+    kind: Kind
+    currency: str
+    amount_nano: int
+    left_nano: int
+    expires_at: int | None
+    note: str
+    created_at: int
+    entry_id: int
+
+
+class RedeemCode(msgspec.Struct, frozen=True):
+    """A code that gives credit once. The code itself is in no table."""
+
+    id: str
+    redacted: str
+    currency: str
+    amount_nano: int
+    credit_expires_at: int | None
+    expires_at: int | None
+    created_at: int
+    voided_at: int | None = None
+    redeemed_at: int | None = None
+    organization_id: str | None = None
+    grant_id: str | None = None
+
+
+def spending_order(grants: Sequence[Grant]) -> list[Grant]:
+    """What expires first is spent first; of the rest the oldest."""
+    return sorted(grants, key=lambda grant: (grant.expires_at is None, grant.expires_at, grant.created_at, grant.id))
+
+
+def drawn(grants: Sequence[Grant], amount_nano: int) -> Iterator[tuple[Grant, int]]:
+    """From which grants an amount is taken. What is more than all of them have is an overdraft, and of no grant."""
+    for grant in spending_order(grants):
+        taken = min(grant.left_nano, amount_nano)
+        if taken > 0:
+            yield grant, taken
+            amount_nano -= taken
+
+
+def check_note(note: str) -> str:
+    if len(note) > NOTE_CHARS_MAX or not note.isprintable():
+        raise InvalidRequest(f"'note' has at most {NOTE_CHARS_MAX} printable characters.", param="note")
+    return note
+
+
+# -- redeem codes
+
+
+def make_code(random: Callable[[int], bytes] = os.urandom) -> str:
+    """A new code: WAY-ABCD-EFGH-JKLM-NPQR-STUV."""
+    letters = "".join(_CODE_ALPHABET[byte % 32] for byte in random(_CODE_CHARS))
+    groups = (letters[start : start + _CODE_GROUP] for start in range(0, _CODE_CHARS, _CODE_GROUP))
+    return "-".join(("WAY", *groups))
+
+
+def code_digest(code: str) -> bytes:
+    """What is kept of a code. Case, blanks and dashes don't matter to who types it."""
+    return sha256("".join(letter for letter in code.upper() if letter.isalnum()).encode()).digest()
+
+
+def redact_code(code: str) -> str:
+    return f"{code[:8]}…{code[-4:]}"

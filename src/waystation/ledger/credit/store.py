@@ -1,0 +1,178 @@
+"""The SQL of credit: grants and what is left of them, the fund that calls hold from, redeem codes.
+
+The fund's cap is what was granted and has not expired, and the overdraft that the organization is allowed; what is spent
+of it is what postings took from the credit account.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from waystation import tables
+from waystation.ledger.credit.model import Grant, RedeemCode, drawn
+from waystation.ledger.funds.store import CREDIT, lock
+
+_grants, _codes, _funds = tables.grants.c, tables.redeem_codes.c, tables.funds.c
+_GRANT = [_grants[name] for name in Grant.__struct_fields__]
+_CODE = [_codes[name] for name in RedeemCode.__struct_fields__]
+
+
+def add_grant(connection: Connection, grant: Grant, overdraft_nano: int) -> None:
+    """Write a grant, and let its credit be held. A debt is paid from it first."""
+    lock(connection)
+    mine = (_funds.owner == grant.organization_id, _funds.kind == CREDIT)
+    raised = update(tables.funds).where(*mine).values(cap_nano=_funds.cap_nano + grant.amount_nano)
+    if connection.execute(raised).rowcount == 0:
+        connection.execute(
+            insert(tables.funds).values(
+                kind=CREDIT,
+                owner=grant.organization_id,
+                subject="",
+                period_at=0,
+                currency=grant.currency,
+                cap_nano=grant.amount_nano + overdraft_nano,
+                spent_nano=0,
+                allowed_nano=0,
+            )
+        )
+    values = {name: getattr(grant, name) for name in Grant.__struct_fields__}
+    values["left_nano"] = _not_in_grants(connection, grant.organization_id)
+    connection.execute(insert(tables.grants).values(**values))
+
+
+def spend(connection: Connection, organization_id: str, amount_nano: int) -> None:
+    """Count what a prepaid organization spent, in the fund and of its grants. Less than nothing: a correction in its favour."""
+    mine = (_funds.owner == organization_id, _funds.kind == CREDIT)
+    connection.execute(update(tables.funds).where(*mine).values(spent_nano=_funds.spent_nano + amount_nano))
+    if amount_nano < 0:
+        _give_to_newest(connection, organization_id)
+        return
+    for grant, taken in drawn(live_grants(connection, organization_id), amount_nano):
+        _take_from(connection, grant, taken)
+
+
+def _give_to_newest(connection: Connection, organization_id: str) -> None:
+    """What came back goes to the grants that live longest, none of which gets more than it had."""
+    rows = connection.execute(
+        select(*_GRANT)
+        .where(_grants.organization_id == organization_id, _grants.left_nano < _grants.amount_nano)
+        .order_by(_grants.expires_at.is_(None).desc(), _grants.expires_at.desc(), _grants.created_at.desc())
+    )
+    amount_nano = _not_in_grants(connection, organization_id)
+    for grant in [Grant(*row) for row in rows]:
+        given = min(grant.amount_nano - grant.left_nano, amount_nano)
+        if given:
+            _take_from(connection, grant, -given)
+            amount_nano -= given
+
+
+def _not_in_grants(connection: Connection, organization_id: str) -> int:
+    """What of the balance is in no grant yet: what is left of all grants together is the balance, unless that is a debt."""
+    left = connection.execute(
+        select(func.coalesce(func.sum(_grants.left_nano), 0)).where(_grants.organization_id == organization_id)
+    ).scalar_one()
+    return max(0, balance(connection, organization_id)) - int(left)
+
+
+def _take_from(connection: Connection, grant: Grant, amount_nano: int) -> None:
+    connection.execute(
+        update(tables.grants).where(_grants.id == grant.id).values(left_nano=_grants.left_nano - amount_nano)
+    )
+
+
+def live_grants(connection: Connection, organization_id: str) -> list[Grant]:
+    """Those of which something is left."""
+    rows = connection.execute(select(*_GRANT).where(_grants.organization_id == organization_id, _grants.left_nano > 0))
+    return [Grant(*row) for row in rows]
+
+
+def grants(connection: Connection, organization_id: str, after_id: str, rows_max: int) -> list[Grant]:
+    """A page of an organization's grants, the newest first."""
+    query = select(*_GRANT).where(_grants.organization_id == organization_id)
+    if after_id:
+        query = query.where(_grants.id < after_id)
+    return [Grant(*row) for row in connection.execute(query.order_by(_grants.id.desc()).limit(rows_max))]
+
+
+def balance(connection: Connection, organization_id: str) -> int:
+    """What is left of an organization's credit: below zero when it is overdrawn."""
+    organization = tables.organizations.c
+    found = connection.execute(
+        select(_funds.cap_nano - _funds.spent_nano - organization.overdraft_nano)
+        .join_from(tables.funds, tables.organizations, organization.id == _funds.owner)
+        .where(_funds.owner == organization_id, _funds.kind == CREDIT)
+    ).scalar()
+    return 0 if found is None else int(found)
+
+
+# -- expiry
+
+
+def expirable(connection: Connection, at: int, rows_max: int) -> list[tuple[Grant, int]]:
+    """Grants that have expired and are not spent, each with what of it nobody holds: that much can go now."""
+    rows = connection.execute(
+        select(*_GRANT, _funds.cap_nano - _funds.spent_nano - _funds.allowed_nano)
+        .join_from(tables.grants, tables.funds, (_funds.owner == _grants.organization_id) & (_funds.kind == CREDIT))
+        .where(_grants.expires_at <= at, _grants.left_nano > 0)
+        .order_by(_grants.expires_at, _grants.id)
+        .limit(rows_max)
+    )
+    found: list[tuple[Grant, int]] = []
+    free: dict[str, int] = {}
+    for row in rows:
+        grant = Grant(*row[:-1])
+        left = free.setdefault(grant.organization_id, int(row[-1]))
+        gone = min(grant.left_nano, max(0, left))
+        free[grant.organization_id] = left - gone
+        if gone:
+            found.append((grant, gone))
+    return found
+
+
+def expire(connection: Connection, grant: Grant, amount_nano: int) -> None:
+    _take_from(connection, grant, amount_nano)
+    mine = (_funds.owner == grant.organization_id, _funds.kind == CREDIT)
+    connection.execute(update(tables.funds).where(*mine).values(cap_nano=_funds.cap_nano - amount_nano))
+
+
+# -- redeem codes
+
+
+def add_codes(connection: Connection, codes: Sequence[tuple[RedeemCode, bytes]]) -> None:
+    rows = [
+        {name: getattr(code, name) for name in RedeemCode.__struct_fields__} | {"digest": digest}
+        for code, digest in codes
+    ]
+    connection.execute(insert(tables.redeem_codes), rows)
+
+
+def code_of(connection: Connection, digest: bytes) -> RedeemCode | None:
+    row = connection.execute(select(*_CODE).where(_codes.digest == digest)).first()
+    return None if row is None else RedeemCode(*row)
+
+
+def use_code(connection: Connection, code_id: str, organization_id: str, grant_id: str, at: int) -> bool:
+    """False when somebody else was first: the row is changed by one of them only."""
+    used = (
+        update(tables.redeem_codes)
+        .where(_codes.id == code_id, _codes.redeemed_at.is_(None), _codes.voided_at.is_(None))
+        .values(redeemed_at=at, organization_id=organization_id, grant_id=grant_id)
+    )
+    return connection.execute(used).rowcount == 1
+
+
+def void_code(connection: Connection, code_id: str, at: int) -> bool:
+    voided = (
+        update(tables.redeem_codes)
+        .where(_codes.id == code_id, _codes.redeemed_at.is_(None), _codes.voided_at.is_(None))
+        .values(voided_at=at)
+    )
+    return connection.execute(voided).rowcount == 1
+
+
+def codes(connection: Connection, after_id: str, rows_max: int) -> list[RedeemCode]:
+    """A page of codes, the newest first."""
+    query = select(*_CODE)
+    if after_id:
+        query = query.where(_codes.id < after_id)
+    return [RedeemCode(*row) for row in connection.execute(query.order_by(_codes.id.desc()).limit(rows_max))]
