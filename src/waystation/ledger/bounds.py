@@ -10,6 +10,7 @@ from waystation.terms import Model, Operation, Price, Usage
 
 TEMPLATE_TOKENS_MAX = 512  # what a chat template adds: roles, a default system prompt, the rules of tool calls
 EMBEDDING_TOKENS_PER_BYTE = 2  # each input of a list has its own prefix and end marks, and may be one letter long
+ROLE_TOKENS, ANSWER_ROLE_TOKENS = 4, 8  # what a template adds to each message, and to open the answer
 STEP_TOKENS = 4_096  # of output: a stream is held for so much at first, and for so much more whenever that is used up
 LEAST_TOKENS = 16  # an answer that is made shorter has at least this, or what was asked for if that is less
 
@@ -89,7 +90,7 @@ def tighter(bounds: Bounds, call: Call, given_tokens: Callable[[], int]) -> Boun
     if call.operation is not Operation.EMBEDDINGS and call.request.has_images:
         return bounds
     counted = given_tokens()
-    allowed = counted + counted // 8 + 8 * call.body.count(b'"role"') + 32
+    allowed = counted + counted // 8 + ROLE_TOKENS * call.body.count(b'"role"') + ANSWER_ROLE_TOKENS
     return msgspec.structs.replace(bounds, input_tokens=min(bounds.input_tokens, allowed))
 
 
