@@ -78,8 +78,13 @@ class StandingWay:
     ) -> None:
         self.settled += 1
 
+    short = False
+
     def meter(self, event: Event) -> Event:
         return event
+
+    async def extend(self) -> None:
+        raise AssertionError("nothing here grows beyond its hold")
 
     async def attempt(self, call: Call, model: Model) -> AsyncGenerator[Event]:
         try:
