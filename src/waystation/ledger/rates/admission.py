@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from waystation.ledger.rates.bucket import Bucket, Slots
+from waystation.ledger.rates.bucket import Bucket
 from waystation.ledger.rates.model import REQUESTS, STREAMS, TOKENS, Amounts, duration
 
 
@@ -84,7 +84,7 @@ class Admission(msgspec.Struct, gc=False):
         """The stream is over."""
         if self.streams:
             self.streams = 0
-            self._move([bucket for bucket in self.plan.buckets if isinstance(bucket, Slots)], -1)
+            self._move([bucket for bucket in self.plan.buckets if bucket.counts == STREAMS], -1)
 
     def undo(self) -> None:
         """The call was refused afterwards, for another reason than its rate: everything comes back."""

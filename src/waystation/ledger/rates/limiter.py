@@ -123,11 +123,14 @@ class Limiter:
             for field in limit.limits
             if field in UNIT_OF_FIELD
         ]
-        plan = Plan(buckets) if buckets else None
+        plan = self._make_plan(buckets) if buckets else None
         if len(self._plans) >= PLANS_MAX:
             self._plans.clear()
         self._plans[caller.key_id, model_name] = plan
         return plan
+
+    def _make_plan(self, buckets: list[Bucket]) -> Plan:
+        return Plan(buckets)
 
     def _bucket(self, limit: RateLimit, unit: Unit) -> Bucket:
         key = (limit.id, unit.name)

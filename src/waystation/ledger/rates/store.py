@@ -7,12 +7,15 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from waystation import tables
+from waystation.ledger.rates import share
 from waystation.ledger.rates.bucket import Key
-from waystation.ledger.rates.model import DAY_MS, UNITS, RateLimit
+from waystation.ledger.rates.model import DAY_MS, STREAMS, UNITS, RateLimit
+from waystation.ledger.rates.share import Got, Wish
 
 _IN_MAX = 500
 _PARTS_MAX = 2**63 - 1  # what a column takes; nobody who owes as much ever gets through again anyway
 _KEPT = [unit.name for unit in UNITS if unit.window_ms >= DAY_MS]
+(_STREAMS,) = (unit.name for unit in UNITS if unit.counts == STREAMS)
 
 _limits = tables.rate_limits.c
 _COLUMNS = (
@@ -152,6 +155,55 @@ def keep_buckets(connection: Connection, buckets: Mapping[Key, tuple[int, int]])
     )
 
 
+# -- what several workers share
+
+
+def exchange(connection: Connection, epoch: int, wishes: Sequence[Wish], workers: int, now_ms: int) -> list[Got]:
+    """What becomes of a worker's wishes, in their order. When one does not fit, none is granted and nothing is written."""
+    keys = sorted(wish.key for wish in wishes)  # always in this order, so that no two wait for each other
+    buckets = [(*key, 0, now_ms) for key in keys]
+    columns = ("limit_id", "unit", "used_parts", "at_ms")
+    connection.exec_driver_sql(f"{_insert(connection, 'rate_buckets', columns)} ON CONFLICT DO NOTHING", buckets)
+    limit_ids = sorted({limit_id for limit_id, _ in keys})
+    rows = _rows(connection, limit_ids, epoch, now_ms)
+    got = [share.exchange(rows[wish.key], wish, workers, now_ms) for wish in wishes]
+    if not all(answer.fits for answer in got):
+        return got
+    told = list(zip(wishes, got, strict=True))
+    keep_buckets(connection, {wish.key: (answer.used, answer.at_ms) for wish, answer in told})
+    slices = [(*wish.key, epoch, answer.mine, now_ms) for wish, answer in told]
+    _write(connection, "rate_slices", ("limit_id", "unit", "epoch"), ("parts", "at_ms"), slices)
+    return got
+
+
+def _rows(connection: Connection, limit_ids: Sequence[str], epoch: int, now_ms: int) -> dict[Key, share.Row]:
+    """What the tables say of some limits, locked until the transaction ends."""
+    b, s = tables.rate_buckets.c, tables.rate_slices.c
+    mine: dict[Key, int] = {}
+    others: dict[Key, int] = {}
+    locked = connection.execute(
+        select(b.limit_id, b.unit, b.used_parts, b.at_ms)
+        .where(b.limit_id.in_(limit_ids))
+        .order_by(b.limit_id, b.unit)
+        .with_for_update()
+    ).all()
+    for limit_id, unit, owner, parts, at_ms in connection.execute(
+        select(s.limit_id, s.unit, s.epoch, s.parts, s.at_ms).where(s.limit_id.in_(limit_ids))
+    ):
+        if unit == _STREAMS or abs(now_ms - at_ms) <= share.EXPIRY_MS:
+            slices = mine if owner == epoch else others
+            slices[limit_id, unit] = slices.get((limit_id, unit), 0) + parts
+    return {
+        (limit_id, unit): share.Row(used, at_ms, mine.get((limit_id, unit), 0), others.get((limit_id, unit), 0))
+        for limit_id, unit, used, at_ms in locked
+    }
+
+
+def forget_epoch(connection: Connection, epoch: int) -> None:
+    """A worker is gone: its open streams are over, and what it had in hand counts as spent."""
+    connection.execute(delete(tables.rate_slices).where(tables.rate_slices.c.epoch == epoch))
+
+
 def _write(
     connection: Connection, table: str, keys: Sequence[str], values: Sequence[str], rows: Iterable[tuple[Any, ...]]
 ) -> None:
@@ -159,9 +211,13 @@ def _write(
     rows = list(rows)
     if not rows:
         return
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     connection.exec_driver_sql(
-        f"INSERT INTO {table} ({', '.join([*keys, *values])}) VALUES ({', '.join([mark] * len(rows[0]))}) "
+        f"{_insert(connection, table, [*keys, *values])} "
         f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in values)}",
         rows,
     )
+
+
+def _insert(connection: Connection, table: str, columns: Sequence[str]) -> str:
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"
