@@ -1,7 +1,7 @@
 """A call that its limits have let pass: what was taken for it, what its answer's headers say, what comes back of it."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -58,7 +58,7 @@ class Known(Protocol):
 class Admission(msgspec.Struct, gc=False):
     """Ends with `correct` (what was used), or `undo` (the call never was); a stream also with `release`. Each counts once."""
 
-    known: Any  # a `Known`: the limiter that let it pass
+    known: Known  # the limiter that let it pass
     plan: Plan
     amounts: Amounts | None  # None: corrected or undone
     at_ms: int
