@@ -128,10 +128,29 @@ class InsufficientQuota(ApiError):
 
 
 class RateLimitExceeded(ApiError):
-    """429 that a client that waits for `retry-after-ms` gets past."""
+    """429 that a client that waits for `retry-after-ms` gets past. `type`: OpenAI says there what was too much."""
 
     status, type, code = 429, "rate_limit_exceeded", "rate_limit_exceeded"
     next_step = "Try again after the time in the retry-after-ms header (rate_limit_exceeded)."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        type: str | None = None,  # noqa: A002 - the field of the error's body
+        detail: str = "",
+        retry_after_ms: int | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(message, detail=detail, retry_after_ms=retry_after_ms, headers=headers)
+        if type is not None:
+            self.type = type
+
+
+class RequestBeyondLimit(RateLimitExceeded):
+    """429 that no waiting gets past: the call alone is more than the limit."""
+
+    next_step = "Waiting does not help: ask for less at once, or have the limit raised (rate_limit_exceeded)."
 
 
 class TemporarilyHeld(RateLimitExceeded):

@@ -407,14 +407,26 @@ rate_limits = Table(
     Index("ix_rate_limits_scope_subject", "scope", "subject"),
 )
 
-rate_buckets = Table(  # what several workers share of a limit
+rate_buckets = Table(  # what is used of a limit, where several workers share it or a restart must not forget it
     "rate_buckets",
     metadata,
     Column("limit_id", Text, nullable=False),
-    Column("unit", Text, nullable=False),  # "requests" | "tokens" | "images" | "audio" | "requests_day"
-    Column("level_milli", BigInteger, nullable=False),  # what was left at `at_ms`, in thousandths
-    Column("at_ms", BigInteger, nullable=False),
+    Column("unit", Text, nullable=False),  # a name in ledger/rates/model.py:UNITS
+    Column("used_parts", BigInteger, nullable=False),  # at `at_ms`; the window's milliseconds are the parts of one
+    Column("at_ms", BigInteger, nullable=False),  # of the machine's monotonic clock
     PrimaryKeyConstraint("limit_id", "unit"),
+    sqlite_with_rowid=False,
+)
+
+rate_slices = Table(  # what of it a worker has in hand, by its journal's epoch
+    "rate_slices",
+    metadata,
+    Column("limit_id", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False, index=True),
+    Column("parts", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),  # when it was taken or renewed
+    PrimaryKeyConstraint("limit_id", "unit", "epoch"),
     sqlite_with_rowid=False,
 )
 

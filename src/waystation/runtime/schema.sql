@@ -324,10 +324,21 @@ CREATE INDEX ix_rate_limits_scope_subject ON rate_limits (scope, subject);
 CREATE TABLE rate_buckets (
     limit_id TEXT NOT NULL,
     unit TEXT NOT NULL,
-    level_milli BIGINT NOT NULL,
+    used_parts BIGINT NOT NULL,
     at_ms BIGINT NOT NULL,
     CONSTRAINT pk_rate_buckets PRIMARY KEY (limit_id, unit)
 ) WITHOUT ROWID;
+
+CREATE TABLE rate_slices (
+    limit_id TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    epoch BIGINT NOT NULL,
+    parts BIGINT NOT NULL,
+    at_ms BIGINT NOT NULL,
+    CONSTRAINT pk_rate_slices PRIMARY KEY (limit_id, unit, epoch)
+) WITHOUT ROWID;
+
+CREATE INDEX ix_rate_slices_epoch ON rate_slices (epoch);
 
 CREATE TABLE idempotent_answers (
     project_id TEXT NOT NULL,

@@ -142,11 +142,22 @@ def upgrade() -> None:
         "rate_buckets",
         sa.Column("limit_id", sa.Text(), nullable=False),
         sa.Column("unit", sa.Text(), nullable=False),
-        sa.Column("level_milli", sa.BigInteger(), nullable=False),
+        sa.Column("used_parts", sa.BigInteger(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("limit_id", "unit", name="pk_rate_buckets"),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "rate_slices",
+        sa.Column("limit_id", sa.Text(), nullable=False),
+        sa.Column("unit", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("parts", sa.BigInteger(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("limit_id", "unit", "epoch", name="pk_rate_slices"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_rate_slices_epoch", "rate_slices", ["epoch"], unique=False)
     op.create_table(
         "rate_limits",
         sa.Column("id", sa.Text(), nullable=False),

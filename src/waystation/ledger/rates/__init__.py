@@ -1,0 +1,1 @@
+"""Rate limits: how many requests, tokens, images, megabytes of audio and open streams a key, project or organization may have."""
