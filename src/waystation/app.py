@@ -40,6 +40,7 @@ from waystation.http.readiness import Readiness
 from waystation.inventory import Added, local_models, local_offer, provider_offer
 from waystation.ledger.budgets.service import BUDGETS_TOPIC
 from waystation.ledger.credit.service import CREDIT_TOPIC
+from waystation.ledger.rates.service import TOPIC as LIMITS_TOPIC
 from waystation.ledger.service import Ledger
 from waystation.metering.tokens import Tokenizers
 from waystation.policy.admit import Policy
@@ -96,11 +97,13 @@ class Worker:
                 LOCAL_MODELS: self.local_models_changed,
                 BUDGETS_TOPIC: self.ledger.budgets_changed,
                 CREDIT_TOPIC: self.ledger.credit_changed,
+                LIMITS_TOPIC: self.ledger.limits_changed,
             },
         )
         self.engine = EngineProvider(self.http, settings.data, (), self.tokenizers, queue_max=settings.engine.queue_max)
         await self.follower.load()
         await self.ledger.budgets_changed([])  # with what came between the two loads
+        await self.ledger.limits_changed([])
         await self.local_models_changed([])
         providers: dict[str, Provider] = {ENGINE: self.engine}
         providers |= {name: OpenAI(provider, self.http) for name, provider in settings.providers.items()}

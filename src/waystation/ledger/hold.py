@@ -13,6 +13,9 @@ from waystation.ledger.funds.model import Purse, grab
 from waystation.ledger.journal import Journal
 from waystation.ledger.model import CREDIT, RECEIVABLE, split
 from waystation.ledger.poster import Poster
+from waystation.ledger.rates.admission import Admission
+from waystation.ledger.rates.estimate import tokens_estimated
+from waystation.ledger.rates.limiter import Limiter, Must
 from waystation.ledger.records import EXTEND, HOLD, PROGRESS, SETTLE, VOID, extra_of
 from waystation.ledger.watch import Watch
 from waystation.metering.cost import cleaned, cost_nano, hold_nano
@@ -45,17 +48,25 @@ class Desk:
         "excess",
         "holds",
         "journal",
+        "limiter",
         "poster",
         "settled",
         "voided",
     )
 
     def __init__(
-        self, journal: Journal, poster: Poster, bank: Bank, clock: Clock, count_tokens: Callable[[str, str], int]
+        self,
+        journal: Journal,
+        poster: Poster,
+        bank: Bank,
+        limiter: Limiter,
+        clock: Clock,
+        count_tokens: Callable[[str, str], int],
     ) -> None:
         self.journal = journal
         self.poster = poster
         self.bank = bank
+        self.limiter = limiter
         self.clock = clock
         self.count_tokens = count_tokens
         self.excess: dict[str, Excess] = {}  # by deployment: what it was seen to use beyond the bounds of a call
@@ -75,6 +86,7 @@ class CallHold:
     """`async with` it. Entering holds; a Done that passes `meter` settles; leaving ends what is still open."""
 
     __slots__ = (
+        "_admission",
         "_at",
         "_bounds",
         "_call",
@@ -105,6 +117,7 @@ class CallHold:
         self._price = FREE if model.price is None else model.price
         self._currency = caller.currency if model.price is None else model.price.currency
         self._purses: tuple[Purse, ...] = ()
+        self._admission: Admission | None = None
         self._open = False
         self._pieces = 0
         self._watch: Watch | None = None
@@ -113,7 +126,30 @@ class CallHold:
     # -- holding
 
     async def __aenter__(self) -> "CallHold":
-        """Raises InsufficientQuota, TemporarilyHeld; ServiceUnavailable when the journal can't be written."""
+        """Raises RateLimitExceeded, InsufficientQuota; ServiceUnavailable when the journal can't be written."""
+        if self._desk.limiter.has_limits:
+            await self._admit()
+        try:
+            await self._begin()
+        except BaseException:
+            if self._admission is not None:
+                self._admission.undo()
+            raise
+        return self
+
+    async def _admit(self) -> None:
+        """Take the call's share of the limits that apply to it."""
+        call, caller, limiter, name = self._call, self._caller, self._desk.limiter, self._model.name
+        tokens, stream = tokens_estimated(call, self._model), call.request.stream
+        admission = limiter.admit_now(caller, name, tokens, stream=stream)
+        if isinstance(admission, Must):
+            admission = await limiter.admit(caller, name, tokens, stream=stream)
+        if admission is not None:
+            self._admission = admission
+            call.limit_headers = admission.headers()
+
+    async def _begin(self) -> None:
+        """Hold the money, and write that down."""
         call, model, caller, price, desk = self._call, self._model, self._caller, self._price, self._desk
         request, request_id = call.request, call.request_id
         self._at = desk.now_s()  # of the usage too: a call belongs to the period in which it was held
@@ -158,7 +194,6 @@ class CallHold:
             raise
         self._open = True
         desk.holds += 1
-        return self
 
     async def _hold_from(self, purses: tuple[Purse, ...], full: int) -> int:
         """Hold from the caller's budgets and credit. A stream begins with a first step of output, and is watched."""
@@ -275,6 +310,8 @@ class CallHold:
         It awaits nothing, so that no cancellation can come between.
         """
         if not self._open:
+            if self._admission is not None:
+                self._admission.release()
             return
         if not self._pieces:
             self._void()
@@ -350,6 +387,9 @@ class CallHold:
         desk.poster.add(record)
         if self._purses:
             desk.bank.settle(self._purses, self._held_nano, charged)
+        if self._admission is not None:
+            self._admission.correct(usage.input_tokens + usage.output_tokens)
+            self._admission.release()
         if variance:
             self._learn(usage, variance)
         desk.settled += 1
@@ -368,5 +408,8 @@ class CallHold:
         self._desk.journal.end(request_id, (VOID, request_id))
         if self._purses:
             self._desk.bank.settle(self._purses, self._held_nano, 0)
+        if self._admission is not None:
+            self._admission.correct(0)
+            self._admission.release()
         self._desk.voided += 1
         self._open = False

@@ -21,6 +21,8 @@ from waystation.ledger.hold import CallHold, Desk
 from waystation.ledger.hold import Clock as HoldClock
 from waystation.ledger.journal import Journal
 from waystation.ledger.poster import Database, Poster
+from waystation.ledger.rates.limiter import Limiter
+from waystation.ledger.rates.shared import SharedLimiter
 from waystation.ledger.replay import Replayed, replay
 from waystation.terms import Caller, Model
 
@@ -86,8 +88,12 @@ class Ledger:
         bank = Bank(database, clock, epoch, workers)
         bank.set_budgets(await database.read(budgets_store.budgets))
         poster = Poster(database, journal, clock, bank.posted)
-        ledger = cls(database, clock, Desk(journal, poster, bank, clock, count_tokens), replayed, retention_s)
+        limiter = Limiter(database, clock) if workers == 1 else SharedLimiter(database, clock, epoch, workers)
+        await limiter.load()
+        desk = Desk(journal, poster, bank, limiter, clock, count_tokens)
+        ledger = cls(database, clock, desk, replayed, retention_s)
         poster.start()
+        limiter.start()
         ledger._tending = asyncio.create_task(ledger._tend(), name="waystation-tender")
         return ledger
 
@@ -116,6 +122,13 @@ class Ledger:
     async def credit_changed(self, organization_ids: Sequence[str]) -> None:
         """A listener for changes of credit."""
         self._desk.bank.credit_changed(organization_ids)
+
+    async def limits_changed(self, limit_ids: Sequence[str]) -> None:
+        """A listener for changes of rate limits. Called without ids it reads all of them."""
+        if limit_ids:
+            await self._desk.limiter.changed(limit_ids)
+        else:
+            await self._desk.limiter.load()
 
     async def tick(self) -> None:
         """Give back what isn't needed of this worker's allowances. Raises ServiceUnavailable."""
@@ -154,7 +167,7 @@ class Ledger:
     @property
     def fault(self) -> str | None:
         """Why nothing is posted at the moment, for /ready and /metrics; None when all is well."""
-        return self._desk.poster.fault
+        return self._desk.poster.fault or self._desk.limiter.fault
 
     async def close(self) -> None:
         """Post what is left and take the journal away; what can't be posted stays for the next start."""
@@ -163,6 +176,7 @@ class Ledger:
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.gather(self._tending, return_exceptions=True)
+        await desk.limiter.close()
         done = False
         try:
             if await desk.poster.stop() and not desk.journal.open:

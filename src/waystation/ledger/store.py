@@ -12,6 +12,7 @@ from waystation.ledger.entries import enter
 from waystation.ledger.funds import store as funds_store
 from waystation.ledger.funds.store import Spending
 from waystation.ledger.model import CREDIT, usage_postings
+from waystation.ledger.rates import store as rates_store
 from waystation.ledger.records import Record
 
 USAGE_PRUNED_BEFORE = "usage_pruned_before"  # a fact in the table meta
@@ -246,5 +247,6 @@ def mark(connection: Connection, epoch: int) -> tuple[int, bool]:
 def close_epoch(connection: Connection, epoch: int, at: int) -> None:
     """Nothing more will come of this journal, so what its worker was allowed comes free."""
     funds_store.release(connection, epoch)
+    rates_store.forget_epoch(connection, epoch)
     c = tables.journal_marks.c
     connection.execute(update(tables.journal_marks).where(c.epoch == epoch).values(closed_at=at))

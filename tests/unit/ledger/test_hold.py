@@ -8,15 +8,18 @@ import msgspec
 import pytest
 
 from tests.unit.ledger.ledger_stand import (
+    CLOCK,
     MODEL,
     POSTPAID,
     PREPAID,
     USED_NANO,
     Asked,
     answered,
+    budget,
     call,
     done,
     give,
+    new_id,
     opened,
     piece,
     problems,
@@ -24,8 +27,12 @@ from tests.unit.ledger.ledger_stand import (
     standing,
     usage_rows,
 )
-from waystation.errors import InsufficientQuota, UpstreamFailed
+from waystation.errors import InsufficientQuota, RateLimitExceeded, UpstreamFailed
 from waystation.ledger.bounds import input_tokens_bound, output_tokens_bound
+from waystation.ledger.budgets.service import Budgets
+from waystation.ledger.rates.service import RateLimits
+from waystation.ledger.service import Ledger
+from waystation.runtime.db import Database
 from waystation.terms import Done, Operation, Usage
 
 BOUND_NANO = (
@@ -205,3 +212,46 @@ def test_prepaid_credit_is_never_passed(tmp_path: Path) -> None:
 def test_a_hold_binds_the_most_that_a_call_may_use(asked: Asked, operation: Operation, bound: tuple[int, int]) -> None:
     asking = call("req_1", asked, operation)
     assert (input_tokens_bound(asking, MODEL), output_tokens_bound(asking, MODEL)) == bound
+
+
+async def limited(database: Database, ledger: Ledger, **limits: int) -> None:
+    verbs = RateLimits(CLOCK, new_id)
+    made = await database.write(lambda c: verbs.set_limit(c, "org-1", "project", "proj_1", None, limits))
+    await ledger.limits_changed([made.id])
+
+
+def test_a_rate_limit_refuses_before_money_is_held_and_its_state_is_in_the_headers(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            await limited(database, ledger, max_requests_per_1_minute=2, max_tokens_per_1_minute=10_000)
+            first = call("req_1", Asked(output_tokens_asked=1_000))
+            async with ledger.hold(POSTPAID, MODEL, first) as hold:
+                assert b"x-ratelimit-remaining-requests: 1\r\n" in first.limit_headers
+                assert b"x-ratelimit-remaining-tokens: 9000\r\n" in first.limit_headers
+                hold.meter(done(Usage(10, 5)))
+            second = call("req_2")
+            async with ledger.hold(POSTPAID, MODEL, second) as hold:
+                assert b"x-ratelimit-remaining-tokens: 9971\r\n" in second.limit_headers  # 15 used, 14 estimated
+                hold.meter(done(Usage(10, 5)))
+            with pytest.raises(RateLimitExceeded) as caught:
+                await answered(ledger, "req_3")
+            assert caught.value.retry_after_ms == 30_000
+            assert ledger.counts().holds == 2
+
+    run(story)
+
+
+def test_what_money_refuses_does_not_count_against_a_rate_limit(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            await limited(database, ledger, max_requests_per_1_minute=1, max_concurrent_streams=1)
+            made = await budget(database, ledger, cap_nano=0)
+            for number in range(3):
+                with pytest.raises(InsufficientQuota):
+                    async with ledger.hold(POSTPAID, MODEL, call(f"req_{number}", Asked(stream=True))):
+                        raise AssertionError("never held")
+            await database.write(lambda c: Budgets(CLOCK, new_id).remove(c, "org-1", made.id))
+            await ledger.budgets_changed([made.id])
+            await answered(ledger, "req_3")
+
+    run(story)

@@ -2,7 +2,7 @@
 
 from waystation.gateway.call import Call
 from waystation.metering.guess import tokens_of_bytes
-from waystation.terms import Model
+from waystation.terms import Model, Operation
 
 
 def tokens_estimated(call: Call, model: Model) -> int:
@@ -14,7 +14,9 @@ def tokens_estimated(call: Call, model: Model) -> int:
     """
     request = call.request
     given = tokens_of_bytes(len(call.body))
-    if request.has_images and given > model.abilities.context_tokens_max:
+    if call.operation is Operation.EMBEDDINGS:
+        return given
+    if given > model.abilities.context_tokens_max and request.has_images:
         given = model.abilities.context_tokens_max
     asked: int | None = request.output_tokens_asked
     if asked is None:

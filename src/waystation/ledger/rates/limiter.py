@@ -65,6 +65,11 @@ class Limiter:
         self._task: asyncio.Task[None] | None = None
         self.fault: str | None = None  # why nothing is written, while that is so
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether anybody has any."""
+        return bool(self._directory.by_id)
+
     # -- asked by every call
 
     def admit_now(
