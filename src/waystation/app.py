@@ -34,7 +34,8 @@ from waystation.gateway.view import View
 from waystation.http.app import Desk, build_app
 from waystation.http.bounds import Bounds
 from waystation.http.door import Doorway
-from waystation.http.metrics import Figures, exposition
+from waystation.http.figures import FOLDER, Figures, SharedFigures
+from waystation.http.metrics import exposition
 from waystation.http.openapi import document
 from waystation.http.readiness import Readiness
 from waystation.inventory import Added, local_models, local_offer, provider_offer
@@ -67,11 +68,12 @@ class Parts(msgspec.Struct):
 
 
 class Worker:
-    """A gateway worker: opened, serving, closed."""
+    """A gateway worker: opened, serving, closed. It is in one of the `workers` slots of this server, from 0."""
 
-    def __init__(self, settings: Settings, slot: int) -> None:
+    def __init__(self, settings: Settings, slot: int, workers: int) -> None:
         self.settings = settings
         self.slot = slot
+        self.workers = workers
         self.clock = Clock()
         self.ids = Ids()
         self.view = View()
@@ -92,6 +94,7 @@ class Worker:
             self.database,
             self.view,
             {LOCAL_MODELS: self.local_models_changed, CREDIT_TOPIC: self.ledger.credit_changed},
+            applied=lambda: self.shared.publish(),
         )
         self.engine = EngineProvider(self.http, settings.data, (), self.tokenizers, queue_max=settings.engine.queue_max)
         await self.follower.load()
@@ -113,6 +116,7 @@ class Worker:
             lambda: self.follower.fault or self.ledger.fault,
         )
         self.doorway = Doorway(self.way, self.bounds, self.ids.request_id)
+        self.shared = SharedFigures(settings.data / FOLDER, self.slot, self.figures, lambda: self.view.number)
         if settings.providers:
             gone = vanished_aliases(self.view.models)
             log.info("a provider is configured: local models no longer answer as %s", ", ".join(gone))
@@ -166,7 +170,7 @@ class Worker:
             )
 
         async def metrics() -> bytes:
-            return exposition(self.figures())
+            return exposition(await self.shared.total())
 
         return build_app(
             Desk(
@@ -184,6 +188,7 @@ class Worker:
         )
 
     def figures(self) -> Figures:
+        """This worker's own."""
         counts = self.ledger.counts()
         return Figures(
             version=__version__,
@@ -201,7 +206,7 @@ class Worker:
     async def serve(self, listening: socket.socket, ready_fd: int | None) -> None:
         """Serve until a signal, then drain; what is settled by then is posted."""
         server = settings_server(self.app(), self.doorway, self.settings)
-        tasks = [asyncio.create_task(work) for work in (self.follower.run(), self.doorway.watch())]
+        tasks = [asyncio.create_task(work) for work in (self.follower.run(), self.doorway.watch(), self.shared.run())]
         if ready_fd is not None:
             tasks.append(asyncio.create_task(tell_ready(server, ready_fd)))
         try:
@@ -213,6 +218,7 @@ class Worker:
 
     async def close(self) -> None:
         await self.ledger.close()
+        self.shared.publish()
         await self.http.close()
         await asyncio.to_thread(self.database.close)
 
@@ -270,9 +276,9 @@ def model_object(model: Model) -> ModelObject:
 # -- the process
 
 
-async def work(settings: Settings, slot: int, listening: socket.socket, ready_fd: int | None) -> None:
+async def work(settings: Settings, slot: int, workers: int, listening: socket.socket, ready_fd: int | None) -> None:
     """One worker's whole life."""
-    worker = Worker(settings, slot)
+    worker = Worker(settings, slot, workers)
     await worker.open()
     settle_in()
     try:
@@ -300,7 +306,7 @@ def main() -> None:
     listening = socket.socket(fileno=spec["listen_fd"])
     listening.setblocking(False)
     with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(work(settings, spec["slot"], listening, spec["ready_fd"]))
+        uvloop.run(work(settings, spec["slot"], spec["workers"], listening, spec["ready_fd"]))
 
 
 if __name__ == "__main__":
