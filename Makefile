@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 SLOW   := -m "not slow"
-# Two processes, whatever the machine has: the embedded model's tests keep one of them, and every core, busy.
+# Two processes, whatever the machine has: one is busy with the embedded model's tests, the other with all the rest.
 TESTS  := $(BIN)/python -m pytest -n 2 -p tests.share_out
 SERVE  ?=
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q -c requirements.lock

@@ -1,10 +1,12 @@
-"""A pytest plugin for `-n`: which tests stay together in one process, so that each server is started once.
+"""A pytest plugin for `-n`: which tests stay together in one process, so that each server is started once or twice.
 
-The models' tests are one group, and the longest: llama.cpp takes every core, and two that do so at once are only in each
-other's way. They begin first, since `tests/contract` is collected first. All other files go to whoever is free. (Groups
-go by file, because xdist's own, by marks, have no effect with pytest 9.2.)
+The groups that wait for the model's answers are two, one for each process, and of about the same length; all other files
+go to whoever is free. llama.cpp gets one thread: with more, each step waits for the thread whose core the other
+process has just taken, and an answer takes twice as long. (Groups go by file, because xdist's own, by marks, have no
+effect with pytest 9.2.)
 """
 
+import os
 from typing import Any
 
 import pytest
@@ -12,13 +14,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 GROUPS = {
     "gateway": ("tests/contract/test_gateway.py", "tests/e2e/test_abuse.py", "tests/e2e/test_fuzz.py"),
-    "models": (
-        "tests/contract/",
-        "tests/e2e/test_commands.py",
-        "tests/e2e/test_faq.py",
-        "tests/e2e/test_questions.py",
-        "tests/unit/engine/test_real_",
-    ),
+    "models": ("tests/contract/", "tests/unit/engine/test_real_"),
+    "commands": ("tests/e2e/test_commands.py", "tests/e2e/test_faq.py", "tests/e2e/test_questions.py"),
 }
 
 
@@ -26,6 +23,10 @@ def group_of(nodeid: str) -> str:
     """The group of a test: one of those above, else its file."""
     found = (group for group, beginnings in GROUPS.items() if nodeid.startswith(beginnings))
     return next(found, nodeid.partition("::")[0])
+
+
+def pytest_configure() -> None:
+    os.environ.setdefault("WAYSTATION_TEST_ENGINE_THREADS", "1")  # the processes of -n inherit it
 
 
 class ShareOut(LoadScopeScheduling):

@@ -70,6 +70,8 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("OPENAI_", "WAYSTATION_")) or name == "WAYSTATION_MODELS"
     }
+    if threads := os.environ.get("WAYSTATION_TEST_ENGINE_THREADS"):
+        kept["WAYSTATION_ENGINE_THREADS"] = threads
     # Answers are read in UTF-8 whatever the machine's locale; logs appear as they are written.
     return kept | {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"} | dict(extra or {})
 
