@@ -96,7 +96,9 @@ class Worker:
             {LOCAL_MODELS: self.local_models_changed, CREDIT_TOPIC: self.ledger.credit_changed},
             applied=lambda: self.shared.publish(),
         )
-        self.engine = EngineProvider(self.http, settings.data, (), self.tokenizers, queue_max=settings.engine.queue_max)
+        self.engine = EngineProvider(
+            self.http, settings.data, (), self.tokenizers, queue_max=settings.engine.queue_max, workers=self.workers
+        )
         await self.follower.load()
         await self.ledger.credit_changed()  # what was granted between the two loads
         await self.local_models_changed([])

@@ -73,7 +73,9 @@ class Serving:
                 for number, listening in enumerate(self._listening)
             ],
             self._wanted,
-            lambda model: EngineChild(model, self._settings.data, self._settings.engine.threads or None),
+            lambda model: EngineChild(
+                model, self._settings.data, self._settings.engine.threads or None, len(self._listening)
+            ),
             drain_s=self._settings.server.drain_s,
             tell=log.info,
             on_ready=self._ready,
