@@ -133,8 +133,9 @@ def read_shares(folder: Path) -> list[tuple[Path, Share]]:
 
 def forget(folder: Path) -> None:
     """Begin anew: what the workers of an earlier start have counted is over."""
-    for path in folder.glob("*"):
-        path.unlink(missing_ok=True)
+    for pattern in ("*.json", "*.new"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def is_alive(pid: int) -> bool:
