@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 SLOW   := -m "not slow"
+# Two processes, whatever the machine has: one is busy with the embedded model's tests, the other with all the rest.
+TESTS  := $(BIN)/python -m pytest -n 2 -p tests.share_out
 SERVE  ?=
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q -c requirements.lock
 
@@ -40,7 +42,12 @@ $(VENV)/.dev: $(VENV)/.runtime
 	@$(PIP) -e '.[engine,dev]'
 	@touch $@
 
-setup: $(VENV)/.dev
+$(VENV)/.tests: $(VENV)/.dev tests/e2e/sdks.py tests/e2e/node/package-lock.json
+	@echo "Fetching what the tests need: the default model (once), older SDKs ..."
+	@$(BIN)/python -m tests.e2e.prepare
+	@touch $@
+
+setup: $(VENV)/.tests
 
 serve: $(VENV)/.runtime
 	@exec $(BIN)/waystation serve $(SERVE)
@@ -48,17 +55,17 @@ serve: $(VENV)/.runtime
 dev: $(VENV)/.dev
 	@exec $(BIN)/waystation serve --data .cache/data $(SERVE)
 
-test: $(VENV)/.dev
-	@$(BIN)/python -m pytest $(SLOW)
+test: $(VENV)/.tests
+	@$(TESTS) $(SLOW)
 
-test-all: $(VENV)/.dev
+test-all: $(VENV)/.tests
 	@WAYSTATION_TEST_ALL=1 $(BIN)/python -m pytest
 
-check: $(VENV)/.dev
+check: $(VENV)/.tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest $(SLOW)
+	@$(TESTS) $(SLOW)
 
 bench: $(VENV)/.dev
 	@$(BIN)/python bench/run.py $(BENCH)

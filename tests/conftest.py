@@ -21,6 +21,7 @@ UPSTREAM_MODELS = (
     "fault-401",
     "drop-mid",
 )
+SHOWN = "shown"  # record_property(SHOWN, text): the text is read at the end of the run, passed or not
 UPSTREAM_KEY = "sk-provider-key-Zq8xW3vN7tL2"
 
 
@@ -72,6 +73,14 @@ def gateway_config(upstream: Upstream, moody: Moody) -> str:
         price = '{ currency = "USD", input = "2.50", output = "10.00" }'
         lines += [f'[models."{name}"]', f'provider = "{provider}"', f"price = {price}"]
     return "\n".join(lines) + "\n"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, text in report.user_properties:
+                if name == SHOWN:
+                    terminalreporter.write_line(str(text))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -34,7 +34,8 @@ from waystation.gateway.view import View
 from waystation.http.app import Desk, build_app
 from waystation.http.bounds import Bounds
 from waystation.http.door import Doorway
-from waystation.http.metrics import Figures, exposition
+from waystation.http.figures import FOLDER, Figures, SharedFigures
+from waystation.http.metrics import exposition
 from waystation.http.openapi import document
 from waystation.http.readiness import Readiness
 from waystation.inventory import Added, local_models, local_offer, provider_offer
@@ -69,11 +70,12 @@ class Parts(msgspec.Struct):
 
 
 class Worker:
-    """A gateway worker: opened, serving, closed."""
+    """A gateway worker: opened, serving, closed. It is in one of the `workers` slots of this server, from 0."""
 
-    def __init__(self, settings: Settings, slot: int) -> None:
+    def __init__(self, settings: Settings, slot: int, workers: int) -> None:
         self.settings = settings
         self.slot = slot
+        self.workers = workers
         self.clock = Clock()
         self.ids = Ids()
         self.view = View()
@@ -88,7 +90,12 @@ class Worker:
         settings = self.settings
         self.database = await asyncio.to_thread(Database.open, settings.database_url)
         self.ledger = await Ledger.open(
-            self.database, settings.data / "journal", self.slot, self.clock, lambda text, model: self.count(text, model)
+            self.database,
+            settings.data / "journal",
+            self.slot,
+            self.clock,
+            lambda text, model: self.count(text, model),
+            workers=self.workers,
         )
         self.follower = Follower(
             self.database,
@@ -99,8 +106,11 @@ class Worker:
                 CREDIT_TOPIC: self.ledger.credit_changed,
                 LIMITS_TOPIC: self.ledger.limits_changed,
             },
+            applied=lambda: self.shared.publish(),
         )
-        self.engine = EngineProvider(self.http, settings.data, (), self.tokenizers, queue_max=settings.engine.queue_max)
+        self.engine = EngineProvider(
+            self.http, settings.data, (), self.tokenizers, queue_max=settings.engine.queue_max, workers=self.workers
+        )
         await self.follower.load()
         await self.ledger.budgets_changed([])  # with what came between the two loads
         await self.ledger.limits_changed([])
@@ -121,6 +131,7 @@ class Worker:
             lambda: self.follower.fault or self.ledger.fault,
         )
         self.doorway = Doorway(self.way, self.bounds, self.ids.request_id)
+        self.shared = SharedFigures(settings.data / FOLDER, self.slot, self.figures, lambda: self.view.number)
         if settings.providers:
             gone = vanished_aliases(self.view.models)
             log.info("a provider is configured: local models no longer answer as %s", ", ".join(gone))
@@ -174,7 +185,7 @@ class Worker:
             )
 
         async def metrics() -> bytes:
-            return exposition(self.figures())
+            return exposition(await self.shared.total())
 
         return build_app(
             Desk(
@@ -192,6 +203,7 @@ class Worker:
         )
 
     def figures(self) -> Figures:
+        """This worker's own."""
         counts = self.ledger.counts()
         return Figures(
             version=__version__,
@@ -209,7 +221,7 @@ class Worker:
     async def serve(self, listening: socket.socket, ready_fd: int | None) -> None:
         """Serve until a signal, then drain; what is settled by then is posted."""
         server = settings_server(self.app(), self.doorway, self.settings)
-        tasks = [asyncio.create_task(work) for work in (self.follower.run(), self.doorway.watch())]
+        tasks = [asyncio.create_task(work) for work in (self.follower.run(), self.doorway.watch(), self.shared.run())]
         if ready_fd is not None:
             tasks.append(asyncio.create_task(tell_ready(server, ready_fd)))
         try:
@@ -221,6 +233,7 @@ class Worker:
 
     async def close(self) -> None:
         await self.ledger.close()
+        self.shared.publish()
         await self.http.close()
         await asyncio.to_thread(self.database.close)
 
@@ -278,9 +291,9 @@ def model_object(model: Model) -> ModelObject:
 # -- the process
 
 
-async def work(settings: Settings, slot: int, listening: socket.socket, ready_fd: int | None) -> None:
+async def work(settings: Settings, slot: int, workers: int, listening: socket.socket, ready_fd: int | None) -> None:
     """One worker's whole life."""
-    worker = Worker(settings, slot)
+    worker = Worker(settings, slot, workers)
     await worker.open()
     settle_in()
     try:
@@ -308,7 +321,7 @@ def main() -> None:
     listening = socket.socket(fileno=spec["listen_fd"])
     listening.setblocking(False)
     with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(work(settings, spec["slot"], listening, spec["ready_fd"]))
+        uvloop.run(work(settings, spec["slot"], spec["workers"], listening, spec["ready_fd"]))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from waystation.terms import Price
 __all__ = ["Secret", "Settings", "SettingsError", "load_settings", "nano_of", "read_price"]
 
 KIB, MIB = 1024, 1024 * 1024
+WORKERS_MAX = 64
 
 PROVIDER_CONTEXT_TOKENS = 131_072
 PROVIDER_OUTPUT_TOKENS = 16_384
@@ -34,7 +35,12 @@ class ServerSettings:
 
     host: str = setting("127.0.0.1", "Address to listen on. Another than loopback opens the server to the network.")
     port: int = setting(8080, "Port to listen on; 0 takes a free one.", least=0, most=65535)
-    workers: int = setting(1, "Gateway processes that share the port; this version has one.", least=1, most=1)
+    workers: int = setting(
+        1,
+        "Gateway processes that share the port. What bounds connections, streams and waiting calls holds for each.",
+        least=1,
+        most=WORKERS_MAX,
+    )
     drain_s: float = setting(30.0, "How long open answers may go on after a stop was asked for.", unit="s", least=0)
     keep_alive_s: float = setting(75.0, "How long an idle connection is kept.", unit="s", least=1)
     head_bytes_max: int = setting(64 * KIB, "Largest head of a request (line and headers).", unit="bytes", least=1024)

@@ -41,6 +41,10 @@ class Running:
     def base_url(self) -> str:
         return f"{self.url}/v1"
 
+    def current_worker_pids(self) -> tuple[int, ...]:
+        """Those of now, by slot: a worker that died has a successor."""
+        return tuple(json.loads((self.data / "server.json").read_bytes())["worker_pids"])
+
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`waystation …` on this server's data folder."""
         return waystation(*arguments, "--data", str(self.data))
@@ -66,6 +70,8 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("OPENAI_", "WAYSTATION_")) or name == "WAYSTATION_MODELS"
     }
+    if threads := os.environ.get("WAYSTATION_TEST_ENGINE_THREADS"):
+        kept["WAYSTATION_ENGINE_THREADS"] = threads
     # Answers are read in UTF-8 whatever the machine's locale; logs appear as they are written.
     return kept | {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"} | dict(extra or {})
 
@@ -87,15 +93,17 @@ def waystation(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def serving(data: Path, config: Path | None = None) -> Iterator[Running]:
+def serving(data: Path, config: Path | None = None, workers: int = 1) -> Iterator[Running]:
     """`waystation serve` on a free port, from first answer to a clean end."""
     log = data.parent / f"{data.name}.log"
     arguments = ["serve", "--host", "127.0.0.1", "--port", "0", "--data", str(data)]
     if config is not None:
         arguments += ["--config", str(config)]
+    if workers > 1:
+        arguments += ["--workers", str(workers)]
     with _process([sys.executable, "-m", "waystation", *arguments], log) as process:
         wait_s = START_S if _model_is_here() else PULL_S
-        told = _wait(lambda: _read_server_file(data / "server.json"), wait_s, "server.json", process, log)
+        told = _wait(lambda: _told_by_all(data / "server.json", workers), wait_s, "server.json", process, log)
         url = str(told["url"])
         _wait(lambda: _all_models_are_ready(url), wait_s, "every model being ready", process, log)
         _, key = _new_key(url, data, "tests")
@@ -169,11 +177,12 @@ def _wait(look: Callable[[], T | None], wait_s: float, what: str, process: subpr
     raise AssertionError(f"no {what} within {wait_s} s\n{tail(log)}")
 
 
-def _read_server_file(path: Path) -> dict[str, Any] | None:
+def _told_by_all(path: Path, workers: int) -> dict[str, Any] | None:
+    """What server.json says as soon as it names all workers."""
     if not path.exists():
         return None
     told: dict[str, Any] = json.loads(path.read_bytes())
-    return told
+    return told if len(told["worker_pids"]) == workers else None
 
 
 def _all_models_are_ready(url: str) -> bool:

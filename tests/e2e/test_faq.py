@@ -174,11 +174,20 @@ def tokens_of(server: Running, model: str, text: str) -> int:
         return count
 
 
-@pytest.mark.parametrize("sdk", ["3", "1"])
-def test_balancer_sample_leaves_out_the_keys_that_fail(server: Running, pythons: Pythons, sdk: str) -> None:
+@pytest.fixture(scope="module")
+def second_and_lost_key(server: Running) -> tuple[str, str]:
+    """A key beside the tests' own, and one that is revoked."""
     _, second = server.new_key("second of the balancer")
     lost_id, lost = server.new_key("lost of the balancer")
     server.command("keys", "revoke", lost_id)
+    return second, lost
+
+
+@pytest.mark.parametrize("sdk", ["3", "1"])
+def test_balancer_sample_leaves_out_the_keys_that_fail(
+    server: Running, second_and_lost_key: tuple[str, str], pythons: Pythons, sdk: str
+) -> None:
+    second, lost = second_and_lost_key
     keys = ",".join((server.key, second, lost))
     printed = run_python(pythons, sdk, "q28_balancer.py", environment(server) | {"OPENAI_API_KEYS": keys})
     failed = set(re.findall(r"(?m)^failed: (.*)$", printed))

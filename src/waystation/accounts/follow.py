@@ -38,12 +38,21 @@ class Follower:
     """Brings the view forward. `listeners`: by topic, who wants to hear the subjects of its changes, in order.
 
     A listener may be told of a change twice (after a fault in the middle of a batch), never not at all.
+    `applied` is called whenever the view has got a new number.
     """
 
-    def __init__(self, database: Database, view: View, listeners: Mapping[str, Listener]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        view: View,
+        listeners: Mapping[str, Listener],
+        *,
+        applied: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database = database
         self._view = view
         self._listeners = listeners
+        self._applied = applied
         self._version: int | None = None
         self.fault: str | None = None  # why the view is behind, while it is; /ready tells
 
@@ -109,6 +118,7 @@ class Follower:
             if topic in subjects:
                 await listener(subjects[topic])
         self._view.number = changes[-1][0]
+        self._applied()
 
     async def _refresh(
         self, key_ids: Sequence[str], project_ids: Sequence[str], organization_ids: Sequence[str]

@@ -61,6 +61,10 @@ class Books:
             durable=True,
         )
 
+    def last_change(self) -> int:
+        """The number of the newest change: who knows it knows all that was done here so far."""
+        return self.database.read_sync(store.last_change)
+
     def keys(self) -> list[Key]:
         """All of them, the oldest first."""
         found: list[Key] = []

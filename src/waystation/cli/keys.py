@@ -1,18 +1,20 @@
 """`waystation keys create|list|revoke`: keys made and revoked on the database itself, server or no server."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from waystation.cli.client import Client, Refused, Unreachable, running_server
+from waystation.cli.client import running_server
 from waystation.cli.common import CommandError, ConfigOption, DataOption, JsonOption, books, print_json, settings_of
 from waystation.cli.first_start import make_secret_key
 from waystation.cli.words import say
+from waystation.http.figures import FOLDER, is_alive, read_shares
 
 SECONDS_A_DAY = 86_400
-KNOWN_S, LOOK_EVERY_S = 2.0, 0.05  # a server looks for new keys five times a second
+KNOWN_S, LOOK_EVERY_S = 2.0, 0.05  # a worker looks for new keys five times a second
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,8 +50,9 @@ def create(
                 made = accounts.create_key(project, name, expires_at=expires_at)
         except LookupError as error:
             raise CommandError(str(error.args[0])) from None
+        change = accounts.last_change()
     make_secret_key(settings.data)
-    wait_until_known(settings.data, made.secret)
+    wait_until_known(settings.data, change)
     if as_json:
         print_json({"id": made.key.id, "key": made.secret})
         return
@@ -57,24 +60,22 @@ def create(
     print(say("Shown once. Its id is ", "仅显示一次。id 为 ") + made.key.id)
 
 
-def wait_until_known(data: Path, secret: str) -> None:
-    """Where a server runs, wait until it takes the key, so that the next line of a script may use it."""
-    server = running_server(data)
-    if server is None:
-        return
-    client = Client(f"{server['url']}/v1", secret, timeout_s=KNOWN_S)
+def wait_until_known(data: Path, change: int) -> None:
+    """Where a server runs, wait until all its workers know a change, so that the next line of a script may rely on it.
+
+    A worker that doesn't say so within its time holds nobody up: it is starting, or it says itself what is wrong.
+    """
     until = time.monotonic() + KNOWN_S
     while time.monotonic() < until:
-        try:
-            client.get("/models")
-        except Refused as refusal:
-            if refusal.status != 401:
-                return
-            time.sleep(LOOK_EVERY_S)
-        except Unreachable:  # it stops, or starts: it will know the key when it serves
+        server = running_server(data)
+        if server is None or all_know(server.get("worker_pids", []), change, data):
             return
-        else:
-            return
+        time.sleep(LOOK_EVERY_S)
+
+
+def all_know(worker_pids: Sequence[int], change: int, data: Path) -> bool:
+    knowing = {share.pid for _, share in read_shares(data / FOLDER) if share.change >= change}
+    return all(pid in knowing or not is_alive(pid) for pid in worker_pids)
 
 
 def list_(as_json: JsonOption = False, data: DataOption = None, config: ConfigOption = None) -> None:

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from waystation.cli.common import USAGE, CommandError, ConfigOption, DataOption, complain, make_folder, settings_of
+from waystation.cli.common import CommandError, ConfigOption, DataOption, complain, make_folder, settings_of
 from waystation.cli.first_start import base_url, first_start, print_keys
 from waystation.cli.serving import Serving
 from waystation.cli.words import say
 from waystation.inventory import first_model
 from waystation.runtime.supervisor_place import DataFolder, Taken, listen
+from waystation.settings import WORKERS_MAX
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,13 +36,17 @@ def serve(
     data: DataOption = None,
     config: ConfigOption = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help=say("Gateway processes; one in this version.", "网关进程数，此版本为 1。"))
+        int | None,
+        typer.Option(
+            min=1,
+            max=WORKERS_MAX,
+            help=say("Gateway processes that share the port. Default 1.", "共用端口的网关进程数，默认 1。"),
+        ),
     ] = None,
 ) -> int:
     began = time.monotonic()
-    if workers not in (None, 1):
-        raise CommandError(say("This version runs one worker.", "此版本只运行一个工作进程。"), code=USAGE)
-    overrides = {key: value for key, value in (("server.host", host), ("server.port", port)) if value is not None}
+    named = {"server.host": host, "server.port": port, "server.workers": workers}
+    overrides = {key: value for key, value in named.items() if value is not None}
     settings = settings_of(config, data, overrides)
     make_folder(settings.data)
     try:
@@ -49,11 +54,11 @@ def serve(
     except Taken as error:
         raise CommandError(str(error)) from None
     try:
-        listening = listen(settings.server.host, settings.server.port)
+        listening = listen(settings.server.host, settings.server.port, settings.server.workers)
     except Taken as error:
         folder.give_back()
         raise CommandError(str(error)) from None
-    url = base_url(settings.server.host, listening.getsockname()[1])
+    url = base_url(settings.server.host, listening[0].getsockname()[1])
     try:
         made = first_start(settings)
         if made is not None:
@@ -62,5 +67,6 @@ def serve(
                      f"Waystation 正在启动，进程 {os.getpid()}，数据目录 {settings.data}"))  # fmt: skip
         return asyncio.run(Serving(settings, folder, listening, url, began, overrides).run())
     finally:
-        listening.close()
+        for each in listening:
+            each.close()
         folder.give_back()

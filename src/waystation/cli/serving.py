@@ -1,4 +1,4 @@
-"""A server from start to end: joins the supervisor to the worker, the local models, the pull and the terminal."""
+"""A server from start to end: joins the supervisor to the workers, the local models, the pull and the terminal."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from waystation.cli.progress import pull_with_progress
@@ -17,10 +17,12 @@ from waystation.engine.children import EngineChild
 from waystation.engine.model import DEFAULT_CHAT_FILE, LocalModel
 from waystation.engine.sources import ModelMissing, present
 from waystation.errors import ServiceUnavailable
+from waystation.http.figures import FOLDER, forget
 from waystation.inventory import Added, has_engine, is_there, local_models
 from waystation.runtime.supervisor import Supervisor
 from waystation.runtime.supervisor_place import DataFolder
-from waystation.runtime.supervisor_process import KeptProcess, Start
+from waystation.runtime.supervisor_process import Start
+from waystation.runtime.supervisor_slot import Slot
 from waystation.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ T = TypeVar("T")
 log = logging.getLogger("waystation.supervisor")
 
 WORKER_COMMAND = (sys.executable, "-m", "waystation.app")
-SLOT = 0
 
 
 class Serving:
@@ -41,7 +42,7 @@ class Serving:
         self,
         settings: Settings,
         folder: DataFolder,
-        listening: socket.socket,
+        listening: Sequence[socket.socket],
         url: str,
         began: float,
         overrides: Mapping[str, object],
@@ -54,6 +55,7 @@ class Serving:
         self._began = began  # time.monotonic() at the start of the command
         self._overrides = dict(overrides)
         self._worker_command = worker_command
+        self._pids: dict[int, int] = {}  # of the workers, by slot
         self._books: Books | None = None
         self._added: list[Added] = []
         self._missing: set[str] = set()
@@ -61,10 +63,19 @@ class Serving:
     async def run(self) -> int:
         """Serve until a signal; the exit code."""
         logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+        forget(self._settings.data / FOLDER)
+        if len(self._listening) > 1:
+            log.info("%d workers share the port, and each has bounds of its own (connections, streams, queues)",
+                     len(self._listening))  # fmt: skip
         supervisor = Supervisor(
-            KeptProcess("gateway worker", self._plan_worker, log.info, self._worker_ready),
+            [
+                Slot(number, listening, self._plan_worker, log.info, self._worker_ready)
+                for number, listening in enumerate(self._listening)
+            ],
             self._wanted,
-            lambda model: EngineChild(model, self._settings.data, self._settings.engine.threads or None),
+            lambda model: EngineChild(
+                model, self._settings.data, self._settings.engine.threads or None, len(self._listening)
+            ),
             drain_s=self._settings.server.drain_s,
             tell=log.info,
             on_ready=self._ready,
@@ -76,21 +87,23 @@ class Serving:
             if self._books is not None:
                 self._books.close()
 
-    def _plan_worker(self, ready_fd: int) -> Start:
-        listen_fd = self._listening.fileno()
+    def _plan_worker(self, slot: int, listen_fd: int, ready_fd: int) -> Start:
         config = self._settings.config
         spec = {
             "listen_fd": listen_fd,
             "ready_fd": ready_fd,
-            "slot": SLOT,
+            "slot": slot,
+            "workers": len(self._listening),
             "data": str(self._settings.data),
             "config": None if config is None else str(config),
             "overrides": self._overrides,
         }
         return Start(self._worker_command, {**os.environ, "WAYSTATION_WORKER": json.dumps(spec)}, (listen_fd,))
 
-    def _worker_ready(self, pid: int) -> None:
-        self._folder.announce({"url": self._url, "pid": os.getpid(), "worker_pids": [pid]})
+    def _worker_ready(self, slot: int, pid: int) -> None:
+        self._pids[slot] = pid
+        pids = [self._pids[slot] for slot in sorted(self._pids)]
+        self._folder.announce({"url": self._url, "pid": os.getpid(), "worker_pids": pids})
 
     def _ready(self, local: list[str]) -> None:
         at_providers = [model.name for model in self._settings.models.values() if model.provider is not None]

@@ -32,13 +32,14 @@ LOG_PIECE_BYTES = 1 << 14
 class EngineChild:
     """One local model's process, over all its lives. `status` says how it is."""
 
-    def __init__(self, model: LocalModel, data: Path, threads: int | None = None) -> None:
+    def __init__(self, model: LocalModel, data: Path, threads: int | None = None, workers: int = 1) -> None:
         self.model = model
         self.socket = engine_socket(data, model.name)
         self.status: Status = "stopped"
         self.pid: int | None = None
         self.restarts = 0
         self._threads = threads or cores()
+        self._workers = workers
         self._log_path = data / "logs" / f"engine-{re.sub(r'[^A-Za-z0-9.-]+', '-', model.name)}.log"
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()
@@ -91,7 +92,7 @@ class EngineChild:
     async def _live(self, output: BoundedLog) -> None:
         """One life of the child, from start to death."""
         self.status = "starting"
-        spec = ChildSpec(self.model, str(self.socket), os.getpid(), self._threads)
+        spec = ChildSpec(self.model, str(self.socket), os.getpid(), self._threads, self._workers)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

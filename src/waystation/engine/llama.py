@@ -15,7 +15,7 @@ BATCH_TOKENS = (
     512  # also how long a running answer may have to wait for somebody's prompt, and how soon a prompt is cancelled
 )
 PROMPT_CACHE_MIB = 256  # conversations that have lost their slot, kept in memory
-HTTP_THREADS = 32  # an open answer occupies one; the queue in front admits no more than there are slots
+HTTP_THREADS = 32  # an open answer occupies one; a worker's queue in front admits no more than there are slots
 WARNINGS = 2  # llama.cpp's level: it logs no texts, but a line per token is too much
 
 
@@ -35,7 +35,7 @@ def run_llama(spec: ChildSpec) -> None:
     params.n_ctx = model.context_tokens
     params.n_batch = params.n_ubatch = BATCH_TOKENS
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = spec.threads
-    params.n_threads_http = HTTP_THREADS
+    params.n_threads_http = HTTP_THREADS + model.slots * (spec.workers - 1)
     params.cache_ram_mib = PROMPT_CACHE_MIB
     params.use_jinja = True
     params.prefill_assistant = False  # OpenAI: a last assistant message is history, not a beginning

@@ -23,12 +23,18 @@ class Tokenizers(Protocol):
 
 
 class Local:
-    """One model's child as the provider uses it."""
+    """One model's child as the provider uses it.
 
-    def __init__(self, model: LocalModel, http: Http, data: Path, queue_max: int = WAITING_MAX) -> None:
+    Several `workers` have a queue each, and share the cache in equal parts: all answers under way must have room in it.
+    Slots are not divided, since llama.cpp itself lets wait what it has none for.
+    """
+
+    def __init__(
+        self, model: LocalModel, http: Http, data: Path, queue_max: int = WAITING_MAX, workers: int = 1
+    ) -> None:
         self.model = model
         self.upstream = Upstream(http, engine_origin(data, model.name), model.name)
-        self.queue = FairQueue(model.slots, model.context_tokens, queue_max, -(-queue_max // 2))
+        self.queue = FairQueue(model.slots, model.context_tokens // workers, queue_max, -(-queue_max // 2))
         self.schemas = Schemas(self.upstream)
         self._control: tuple[str, ...] | None = None
 

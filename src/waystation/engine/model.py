@@ -41,6 +41,7 @@ class ChildSpec(msgspec.Struct, frozen=True):
     socket: str
     parent_pid: int
     threads: int
+    workers: int = 1  # gateway workers that call it, each with a queue of its own
 
     def to_json(self) -> str:
         return msgspec.json.encode(self, enc_hook=str).decode()

@@ -37,18 +37,23 @@ class EngineProvider:
         tokenizers: Tokenizers,
         now: Callable[[], float] = time.time,
         queue_max: int = WAITING_MAX,
+        workers: int = 1,
     ) -> None:
-        """`queue_max`: calls that may wait for each model; one project may take half of the places."""
+        """`queue_max`: calls that may wait for each model in this worker; one project may take half of the places.
+
+        `workers`: how many gateway workers share the models' children.
+        """
         self._queue_max = queue_max
+        self._workers = workers
         self._http = http
         self._data = data
         self._tokenizers = tokenizers
         self._now = now
-        self._locals = {model.name: Local(model, http, data, queue_max) for model in models}
+        self._locals = {model.name: Local(model, http, data, queue_max, workers) for model in models}
 
     def add(self, model: LocalModel) -> None:
         """Serve one more model, or one anew."""
-        self._locals[model.name] = Local(model, self._http, self._data, self._queue_max)
+        self._locals[model.name] = Local(model, self._http, self._data, self._queue_max, self._workers)
 
     async def send(self, call: Call, model: Model) -> AsyncGenerator[Event]:
         """The answer's events, the last of which is Done. Closing the generator cancels. Raises an ApiError."""

@@ -1,26 +1,12 @@
-"""What /metrics says, in Prometheus' text format. Figures are read when somebody asks; a call adds nothing for them."""
+"""What /metrics says, in Prometheus' text format: the figures of all workers together."""
 
 from collections.abc import Iterator
 
-import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-
-class Figures(msgspec.Struct, frozen=True):
-    """A worker's counters and gauges at one moment."""
-
-    version: str
-    calls: int
-    connections: int
-    open_streams: int
-    holds: int
-    settled: int
-    voided: int
-    pending: int
-    posted: int
-    models: int
+from waystation.http.figures import Figures
 
 
 class _Snapshot(Collector):
@@ -41,6 +27,7 @@ class _Snapshot(Collector):
         yield GaugeMetricFamily("waystation_usage_pending", "Settled calls not in the database yet.", figures.pending)
         yield GaugeMetricFamily("waystation_connections", "Open connections.", figures.connections)
         yield GaugeMetricFamily("waystation_open_streams", "Answers that are being streamed.", figures.open_streams)
+        yield GaugeMetricFamily("waystation_workers", "Gateway processes that serve.", figures.workers)
         yield GaugeMetricFamily("waystation_models", "Model names that can be asked for.", figures.models)
 
 

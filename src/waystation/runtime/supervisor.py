@@ -1,11 +1,12 @@
-"""The supervisor: keeps the gateway worker and the local models' processes running, and ends them in order.
+"""The supervisor: keeps the gateway workers and the local models' processes running, and ends them in order.
 
 It decides nothing about models, keys or calls: which children are wanted, and how each is started, is given to it.
 """
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 S = TypeVar("S", bound=Hashable)
@@ -13,6 +14,7 @@ S = TypeVar("S", bound=Hashable)
 POLL_S = 1.0  # how soon a model that was added is started
 DRAIN_MARGIN_S = 2.0  # the worker counts its own time-out; this is for ending after it
 CHILD_STOP_S = 8.0  # asked, then made to, by the child itself
+TRY_AGAIN_S = 10.0  # after a worker could not be kept, while others serve
 
 
 class Kept(Protocol):
@@ -26,7 +28,11 @@ class Kept(Protocol):
 
 
 class Worker(Kept, Protocol):
-    """The process that answers calls: it is given time for those that are open. `KeptProcess` is one."""
+    """A process that answers calls: it is given time for those that are open. `supervisor_slot.Slot` is one."""
+
+    @property
+    def serves(self) -> bool:
+        """Whether it serves at this moment."""
 
     async def drain(self, seconds: float) -> None: ...
     def kill(self) -> None: ...
@@ -46,16 +52,16 @@ def changes(running: Mapping[str, S], wanted: Mapping[str, S]) -> tuple[list[str
 
 
 class Supervisor(Generic[S]):
-    """One worker and its children, from start to end.
+    """The workers and their children, from start to end.
 
     `wanted` says which children there should be, by name, each with a plan; it is asked every second. `make` makes a
     child of a plan. `tell` gets lines for the log. `on_ready` is called once, with the names of the children that are
-    ready, when `settled` has ended and the worker and all children that are wanted then are ready (or can't be).
+    ready, when `settled` has ended and all workers and all children that are wanted then are ready (or can't be).
     """
 
     def __init__(
         self,
-        worker: Worker,
+        workers: Sequence[Worker],
         wanted: Callable[[], Awaitable[Mapping[str, S]]],
         make: Callable[[S], Child],
         *,
@@ -64,7 +70,7 @@ class Supervisor(Generic[S]):
         on_ready: Callable[[list[str]], None],
         settled: Awaitable[None],
     ) -> None:
-        self._worker = worker
+        self._workers = workers
         self._wanted = wanted
         self._make = make
         self._drain_s = drain_s
@@ -79,11 +85,11 @@ class Supervisor(Generic[S]):
         self._failed = False
 
     async def run(self) -> int:
-        """Run until a signal; the exit code: 0 when it was asked to stop, 1 when the worker can't be kept."""
+        """Run until a signal; the exit code: 0 when it was asked to stop, 1 when no worker can be kept."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop)
-        worker = asyncio.create_task(self._keep_worker())
+        workers = [asyncio.create_task(self._keep_worker(worker)) for worker in self._workers]
         others = [asyncio.create_task(work) for work in (self._follow(), self._announce())]
         try:
             await self._stop.wait()
@@ -91,7 +97,7 @@ class Supervisor(Generic[S]):
                 task.cancel()
             await self._end()
         finally:
-            await asyncio.gather(*others, worker, return_exceptions=True)
+            await asyncio.gather(*others, *workers, return_exceptions=True)
         for task in others:
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
@@ -104,21 +110,30 @@ class Supervisor(Generic[S]):
         if self._stops == 1:
             self._tell(f"stopping: open answers have {self._drain_s:g} s; once more to stop at once")
         else:
-            self._worker.kill()
+            for worker in self._workers:
+                worker.kill()
             for _, task in self._children.values():
                 task.cancel()
 
-    async def _keep_worker(self) -> None:
-        try:
-            await self._worker.run()
-        except Exception as error:
-            self._tell(f"{error}: giving up")
-            self._failed = True
-            self._stop.set()
+    async def _keep_worker(self, worker: Worker) -> None:
+        while not self._stop.is_set():
+            try:
+                await worker.run()
+            except Exception as error:
+                if not any(other.serves for other in self._workers if other is not worker):
+                    self._tell(f"{error}: giving up")
+                    self._failed = True
+                    self._stop.set()
+                    return
+                self._tell(f"{error}: the others serve on, it is tried again in {TRY_AGAIN_S:g} s")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), TRY_AGAIN_S)
+            else:
+                return
 
     async def _end(self) -> None:
-        """The worker first: its last answers still need the children."""
-        await self._worker.drain(self._drain_s + DRAIN_MARGIN_S)
+        """The workers first: their last answers still need the children."""
+        await asyncio.gather(*(worker.drain(self._drain_s + DRAIN_MARGIN_S) for worker in self._workers))
         await asyncio.gather(*(self._end_child(name) for name in list(self._children)))
 
     async def _follow(self) -> None:
@@ -156,7 +171,8 @@ class Supervisor(Generic[S]):
     async def _announce(self) -> None:
         await self._settled
         await self._adjust(await self._wanted())
-        await self._worker.ready()
+        for worker in self._workers:
+            await worker.ready()
         ready = []
         for name, (child, task) in list(self._children.items()):
             waiting = asyncio.create_task(child.ready())

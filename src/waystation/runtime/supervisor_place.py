@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 BACKLOG = 2048
 LOCK_FILE = "lock"
@@ -18,23 +18,35 @@ class Taken(Exception):
     """Somebody else has the address or the data folder, or it can't be had. The text is for who started the server."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, which a worker's successor inherits, so that a restart refuses nobody. Raises Taken."""
+class Address(NamedTuple):
+    """What a socket is bound to, as `socket.socket` and `bind` take it."""
+
+    family: int
+    kind: int
+    protocol: int
+    name: Any
+
+
+def listen(host: str, port: int, count: int = 1) -> list[socket.socket]:
+    """Listening sockets on one address, between which the kernel shares out the connections. Raises Taken.
+
+    Each is for one worker, and its successor inherits it, so that a restart refuses nobody.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
         )[0]
     except OSError as error:
         raise Taken(f"The host {host!r} is unknown: {error.strerror or error}.") from None
-    bound = socket.socket(family, kind, protocol)
+    bound: list[socket.socket] = []
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         _refuse_if_taken(family, kind, address)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.bind(address)
-        bound.listen(BACKLOG)
+        bound.append(listen_at(Address(family, kind, protocol, address)))
+        while len(bound) < count:
+            bound.append(listen_at(address_of(bound[0])))  # the port is chosen now
     except OSError as error:
-        bound.close()
+        for each in bound:
+            each.close()
         if error.errno == errno.EADDRINUSE:
             raise Taken(
                 f"Port {port} on {host} is in use. Choose another with --port, or --port 0 for a free one."
@@ -44,6 +56,24 @@ def listen(host: str, port: int) -> socket.socket:
                 f"Port {port} needs rights that this user doesn't have. Choose one above 1023 with --port."
             ) from None
         raise Taken(f"Can't listen on {host} port {port}: {error.strerror}.") from None
+    return bound
+
+
+def address_of(listening: socket.socket) -> Address:
+    return Address(listening.family, listening.type, listening.proto, listening.getsockname())
+
+
+def listen_at(address: Address) -> socket.socket:
+    """One more socket on an address that this process has. Raises OSError."""
+    bound = socket.socket(address.family, address.kind, address.protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind(address.name)
+        bound.listen(BACKLOG)
+    except OSError:
+        bound.close()
+        raise
     bound.setblocking(False)
     return bound
 

@@ -76,6 +76,11 @@ class KeptProcess:
         """Wait until it serves."""
         await self._ready.wait()
 
+    @property
+    def serves(self) -> bool:
+        """Whether it serves at this moment."""
+        return self._ready.is_set()
+
     async def drain(self, seconds: float) -> None:
         """Ask it to end, and make it end when it takes longer."""
         self._stopping.set()

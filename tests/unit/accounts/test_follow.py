@@ -37,7 +37,8 @@ def test_a_view_follows_keys_that_another_process_makes_and_revokes(tmp_path: Pa
         _, project = theirs.write_sync(ACCOUNTS.ensure_first)
         first = theirs.write_sync(lambda c: ACCOUNTS.create_key(c, project.id, "first"))
         keys = view.keys
-        follower = Follower(ours, view, {LOCAL_MODELS: unheard})
+        told: list[int] = []
+        follower = Follower(ours, view, {LOCAL_MODELS: unheard}, applied=lambda: told.append(view.number))
         await follower.load()
         assert [caller.key_id for caller in view.keys.values()] == [first.key.id]
         assert await follower.step() == 0
@@ -49,6 +50,7 @@ def test_a_view_follows_keys_that_another_process_makes_and_revokes(tmp_path: Pa
         assert not view.keys[digest(second.secret)].revoked
         assert view.keys is keys, "others hold on to the dict"
         assert await follower.step() == 0
+        assert told == [view.number]
         ours.close()
         theirs.close()
 

@@ -28,7 +28,7 @@ def test_the_version_is_one_line(tmp_path: Path) -> None:
         (["keys", "creat"], "create"),
         (["keys", "create", "--projct", "x"], "--project"),
         (["serve", "--port", "http"], "--port"),
-        (["serve", "--workers", "2"], "one worker"),
+        (["serve", "--workers", "65"], "--workers"),
         (["keys", "create", "--admin", "--project", "x"], "An admin key has no project."),
         (["models", "add", "m", "--path", "x", "--price", "2.5"], "--price is '2.5'"),
         (["check", "--config", "gone.toml"], "there is no such file"),

@@ -52,7 +52,8 @@ def default_model() -> LocalModel:
 def child(model: LocalModel, data: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A child of this test run that answers."""
     socket = engine_socket(data, model.name)
-    spec = ChildSpec(model, str(socket), os.getpid(), cores())
+    threads = int(os.environ.get("WAYSTATION_TEST_ENGINE_THREADS") or cores())
+    spec = ChildSpec(model, str(socket), os.getpid(), threads)
     with subprocess.Popen([sys.executable, "-m", "waystation.engine.child", spec.to_json()]) as process:
         try:
             until = time.monotonic() + START_S_MAX

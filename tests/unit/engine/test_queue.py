@@ -2,11 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
+from waystation.engine.local import Local
+from waystation.engine.model import LocalModel
 from waystation.engine.queue import FairQueue
 from waystation.errors import RateLimitExceeded
+from waystation.runtime.http_client import HttpClient
 
 
 class Stand:
@@ -139,3 +143,22 @@ def test_an_error_gives_the_place_back() -> None:
         assert queue.running == 0
 
     story(told)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 8])
+def test_all_workers_together_admit_no_more_than_the_models_cache_holds(workers: int) -> None:
+    async def story() -> None:
+        model = LocalModel("m", "chat", Path("/m.gguf"), context_tokens=1_000, slots=4)
+        stands = [
+            Stand(Local(model, HttpClient(), Path("/tmp"), workers=workers).queue)  # nothing is sent to it
+            for _ in range(workers)
+        ]
+        for stand in stands:
+            for name in "abcd":
+                await stand.come(name, tokens=100)
+        assert 0 < sum(stand.queue.running for stand in stands) * 100 <= model.context_tokens
+        for stand in stands:
+            for name in "abcd":
+                await stand.cancel(name)
+
+    asyncio.run(story())

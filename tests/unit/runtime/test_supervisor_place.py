@@ -1,6 +1,8 @@
 """The address and the data folder: one server each."""
 
+import contextlib
 import json
+import selectors
 import socket
 import stat
 from pathlib import Path
@@ -11,7 +13,7 @@ from waystation.runtime.supervisor_place import DataFolder, Taken, listen
 
 
 def test_port_0_takes_a_free_one() -> None:
-    with listen("127.0.0.1", 0) as listening:
+    with listen("127.0.0.1", 0)[0] as listening:
         port = listening.getsockname()[1]
         assert port > 0
         with socket.create_connection(("127.0.0.1", port), 5):
@@ -19,8 +21,31 @@ def test_port_0_takes_a_free_one() -> None:
 
 
 def test_a_port_in_use_is_a_clear_error_even_to_ourselves() -> None:
-    with listen("127.0.0.1", 0) as listening, pytest.raises(Taken, match=r"is in use\. Choose another with --port"):
+    with listen("127.0.0.1", 0)[0] as listening, pytest.raises(Taken, match=r"is in use\. Choose another with --port"):
         listen("127.0.0.1", listening.getsockname()[1])
+
+
+def test_connections_are_shared_out_between_the_sockets_of_one_port() -> None:
+    with contextlib.ExitStack() as open_until_the_end:
+        sockets = [open_until_the_end.enter_context(each) for each in listen("127.0.0.1", 0, 3)]
+        (address,) = {each.getsockname() for each in sockets}
+        for _ in range(100):
+            open_until_the_end.enter_context(socket.create_connection(address, 5))
+        waiting = selectors.DefaultSelector()
+        for each in sockets:
+            waiting.register(each, selectors.EVENT_READ)
+        assert len(waiting.select(5)) == len(sockets)
+        waiting.close()
+
+
+def test_no_socket_is_left_when_one_of_several_can_not_be_had() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        with pytest.raises(Taken):
+            listen("127.0.0.1", port, 3)
+    for each in listen("127.0.0.1", port, 3):
+        each.close()
 
 
 def test_an_unknown_host_is_a_clear_error() -> None:
