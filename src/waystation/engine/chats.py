@@ -57,7 +57,9 @@ async def answer_chat(
         prompt="",
         sampling=sampling(body, lambda token: tokenizers.translate(token, call.request.model, local.model.name)),
         stops=stops(body),
-        output_max=output_limit(body, model.abilities.output_tokens_max),
+        output_max=output_limit(
+            call.request.output_tokens_asked, model.abilities.output_tokens_max, call.output_tokens_max
+        ),
         rules=rules,
         schema=asked_schema(body),
         logprobs=(body.get("top_logprobs") or 0) if body.get("logprobs") else None,

@@ -25,7 +25,6 @@ USED = frozenset(
         *("seed", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "echo", "suffix", "user"),
     }
 )
-OUTPUT_TOKENS_DEFAULT = 16  # OpenAI's, here
 FIM = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
 _encode = msgspec.json.encode
 
@@ -59,9 +58,7 @@ async def answer_completion(
     body = msgspec.json.decode(call.body)
     call.ignored = ignored(body, USED)
     asked = _read(body, call.request.model, tokenizers)
-    limit = output_limit(
-        {"max_tokens": body.get("max_tokens", OUTPUT_TOKENS_DEFAULT)}, model.abilities.output_tokens_max
-    )
+    limit = output_limit(call.request.output_tokens_asked, model.abilities.output_tokens_max, call.output_tokens_max)
     picking = asked.best_of > asked.n
     order = Order(
         prompt="",

@@ -27,6 +27,7 @@ _EXPOSED = [
     "retry-after-ms",
     "x-waystation-cost",
     "x-waystation-deployment",
+    "x-waystation-budget-clamped",
 ]
 _TOKENIZE_BYTES_MAX = 8 * 1024 * 1024
 

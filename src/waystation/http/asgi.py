@@ -144,7 +144,7 @@ class AsgiExchange:
         else:
             self.answer(error.status, refusal_lines(error) + headers, error_body(error))
 
-    def watch_silence(self, silence_s: float) -> None:
+    def watch_silence(self, silence_s: float, headers: Callable[[], bytes]) -> None:
         loop = asyncio.get_running_loop()
         self._wrote_at = loop.time()
 
@@ -153,7 +153,7 @@ class AsgiExchange:
                 return
             if loop.time() - self._wrote_at >= silence_s:
                 if not self.streaming:
-                    self.begin_stream(b"")
+                    self.begin_stream(headers())
                 self.send(_COMMENT)
             self._silence = loop.call_later(silence_s, look)
 

@@ -82,7 +82,7 @@ async def _whole(exchange: Reply, call: Call, way: Way) -> None:
 
 async def _stream(exchange: Reply, call: Call, way: Way, bounds: Bounds) -> None:
     with exchange.streams:
-        exchange.watch_silence(bounds.silence_s)
+        exchange.watch_silence(bounds.silence_s, lambda: _headers(call))
         async with aclosing(answer(call, way)) as events:
             async for event in events:
                 if not exchange.streaming:
@@ -102,16 +102,21 @@ def _headers(call: Call, done: Done | None = None) -> bytes:
         lines += b"x-waystation-cost: %b %b\r\n" % (nano(done.cost_nano), done.currency.encode())
     if call.attempts > 1:
         lines += b"x-waystation-attempts: %d\r\n" % call.attempts
+    if call.output_tokens_max is not None:
+        lines += b"x-waystation-budget-clamped: %d\r\n" % call.output_tokens_max
+    if call.limit_headers:
+        lines += call.limit_headers
     if call.ignored:
         lines += b"x-waystation-ignored: %b\r\n" % ", ".join(call.ignored).encode("ascii", "replace")
     return lines
 
 
 def _found_headers(call: Call | None) -> bytes:
-    """What is known of a failed call: where it went before it failed."""
-    if call is None or not call.deployment:
+    """What is known of a failed call: where it went before it failed, and what is left of its limits."""
+    if call is None:
         return b""
-    return b"x-waystation-deployment: %b\r\n" % call.deployment.encode()
+    where = b"x-waystation-deployment: %b\r\n" % call.deployment.encode() if call.deployment else b""
+    return where + call.limit_headers
 
 
 def nano(amount_nano: int) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,7 +32,8 @@ _CLOSE = b"connection: close\r\n"
 # A key travels in a header that no browser adds by itself, so any page may read what its own request was answered.
 _CORS = (
     b"access-control-allow-origin: *\r\naccess-control-expose-headers: "
-    b"x-request-id, openai-processing-ms, retry-after, retry-after-ms, x-waystation-cost, x-waystation-deployment\r\n"
+    b"x-request-id, openai-processing-ms, retry-after, retry-after-ms, x-waystation-cost, x-waystation-deployment, "
+    b"x-waystation-budget-clamped\r\n"
 )
 _COMMENT = b": still working\n\n"
 
@@ -79,7 +81,7 @@ class Reply(Protocol):
     def send(self, data: bytes) -> None: ...
     def finish(self, data: bytes) -> None: ...
     def fail(self, error: ApiError, headers: bytes = b"") -> None: ...
-    def watch_silence(self, silence_s: float) -> None: ...
+    def watch_silence(self, silence_s: float, headers: Callable[[], bytes]) -> None: ...
 
 
 class _NoEvent:
@@ -228,8 +230,11 @@ class Exchange:
             return
         self.answer(error.status, refusal_lines(error) + headers, error_body(error))
 
-    def watch_silence(self, silence_s: float) -> None:
-        """From now on send a comment whenever nothing was sent for `silence_s`; begins the stream if need be."""
+    def watch_silence(self, silence_s: float, headers: Callable[[], bytes]) -> None:
+        """From now on send a comment whenever nothing was sent for `silence_s`; begins the stream if need be.
+
+        `headers` is asked then: what is known of the call by that time.
+        """
         loop = self.door.loop
         self.wrote_at = loop.time()
 
@@ -239,7 +244,7 @@ class Exchange:
             wait_s = self.wrote_at + silence_s - loop.time()
             if wait_s <= 0:
                 if not self.streaming:
-                    self.begin_stream(b"")
+                    self.begin_stream(headers())
                 self.send(_COMMENT)
                 wait_s = silence_s
             self._silence = loop.call_later(wait_s, look)

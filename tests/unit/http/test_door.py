@@ -266,6 +266,23 @@ def test_a_silent_stream_gets_comments() -> None:
     stand(scenario, StandingWay(silent), msgspec.structs.replace(BOUNDS, silence_s=0.05))
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("silence_s", [15.0, 0.01])
+def test_an_answer_that_is_clamped_says_so_in_its_head(stream: bool, silence_s: float) -> None:
+    async def clamped(call: Call) -> AsyncGenerator[Event]:
+        call.output_tokens_max = 77
+        call.limit_headers = b"x-ratelimit-limit-requests: 60\r\n"
+        await asyncio.sleep(0.03)
+        yield Done(b"{}", Usage(1, 1))
+
+    async def scenario(at: Stand) -> None:
+        _, headers, _ = await at.ask(chat(stream=stream))
+        assert headers["x-waystation-budget-clamped"] == "77"
+        assert headers["x-ratelimit-limit-requests"] == "60"
+
+    stand(scenario, StandingWay(clamped), msgspec.structs.replace(BOUNDS, silence_s=silence_s))
+
+
 def test_an_error_within_a_stream_is_its_last_event() -> None:
     async def breaks(call: Call) -> AsyncGenerator[Event]:
         yield Piece(b"data: {}\n\n")
