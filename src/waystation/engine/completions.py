@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from waystation.engine.chat import DONE, Envelope, usage_body
+from waystation.engine.chat import Envelope
 from waystation.engine.chats import expected_tokens, fingerprint, ignored, new_id
 from waystation.engine.fan import together
 from waystation.engine.local import Local, Tokenizers
@@ -18,6 +18,7 @@ from waystation.engine.writing import Writing
 from waystation.errors import InvalidRequest, Unsupported
 from waystation.gateway.call import Call
 from waystation.terms import Done, Event, Model, Piece, Usage
+from waystation.wire.endings import DONE, cut_short, usage_object
 
 USED = frozenset(
     {
@@ -80,7 +81,7 @@ async def answer_completion(
     ]
     writings = [_written(call.project, weight, local, one) for one in orders]
     async with aclosing(together(writings)) as parts:
-        telling = _stream(parts, asked, envelope) if call.request.stream else _whole(parts, asked, envelope)
+        telling = _stream(parts, call, asked, envelope) if call.request.stream else _whole(parts, asked, envelope)
         async with aclosing(telling) as events:
             async for event in events:
                 yield event
@@ -152,30 +153,40 @@ async def _whole(parts: AsyncGenerator[tuple[int, Part]], asked: Asked, envelope
             group.sort(key=Said.likelihood, reverse=True)
         for one in group[: asked.n]:
             choices.append(_choice(len(choices), one, prompt if asked.echo else "", asked.logprobs))
-    yield Done(_encode({**_head(envelope), "choices": choices, "usage": usage_body(usage)}), usage)
+    yield Done(_encode({**_head(envelope), "choices": choices, "usage": usage_object(usage)}), usage)
 
 
-async def _stream(parts: AsyncGenerator[tuple[int, Part]], asked: Asked, envelope: Envelope) -> AsyncGenerator[Event]:
+async def _stream(
+    parts: AsyncGenerator[tuple[int, Part]], call: Call, asked: Asked, envelope: Envelope
+) -> AsyncGenerator[Event]:
     """Chunks as they come; best_of is never streamed, so a writing's number is its choice's."""
     usage = Usage()
     extra: dict[str, Any] = {"usage": None} if envelope.usage_asked else {}
     lengths = [0] * (len(asked.prompts) * asked.n)
     begun: set[int] = set()
+    ended: set[int] = set()
     async for number, part in parts:
-        echo = asked.prompts[number // asked.n] if asked.echo and number not in begun else ""
-        begun.add(number)
-        said = Said(echo, [], "")
-        if isinstance(part, Text):
-            said = Said(echo + part.text, part.logprobs, "")
-        elif isinstance(part, End):
-            said.finish = part.finish
-            _add(usage, part, number % asked.n == 0)
-        choice = _choice(number, said, "", asked.logprobs, lengths[number])
-        lengths[number] += len(said.text)
-        yield Piece(b"data: %b\n\n" % _encode({**_head(envelope), "choices": [choice], **extra}), said.text)
+        if not call.cut or isinstance(part, End):
+            echo = asked.prompts[number // asked.n] if asked.echo and number not in begun else ""
+            begun.add(number)
+            said = Said(echo, [], "")
+            if isinstance(part, Text):
+                said = Said(echo + part.text, part.logprobs, "")
+            elif isinstance(part, End):
+                ended.add(number)
+                said.finish = part.finish
+                _add(usage, part, number % asked.n == 0)
+            choice = _choice(number, said, "", asked.logprobs, lengths[number])
+            lengths[number] += len(said.text)
+            yield Piece(b"data: %b\n\n" % _encode({**_head(envelope), "choices": [choice], **extra}), said.text)
+        if call.cut and len(ended) < len(lengths):
+            await parts.aclose()
+            head = _encode(_head(envelope))
+            yield cut_short(head, begun - ended, completion=True, usage_asked=envelope.usage_asked)
+            return
     told = b""
     if envelope.usage_asked:
-        told = b"data: %b\n\n" % _encode({**_head(envelope), "choices": [], "usage": usage_body(usage)})
+        told = b"data: %b\n\n" % _encode({**_head(envelope), "choices": [], "usage": usage_object(usage)})
     yield Done(told + DONE, usage)
 
 

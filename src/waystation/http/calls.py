@@ -10,7 +10,7 @@ from waystation.gateway.call import Call
 from waystation.http.bounds import Bounds
 from waystation.http.exchange import Reply
 from waystation.http.unpack import unpack
-from waystation.terms import Done
+from waystation.terms import Done, Usage
 
 log = logging.getLogger("waystation.http")
 
@@ -88,7 +88,9 @@ async def _stream(exchange: Reply, call: Call, way: Way, bounds: Bounds) -> None
                 if not exchange.streaming:
                     exchange.begin_stream(_headers(call))
                 if type(event) is Done:
-                    exchange.finish(event.data)
+                    exchange.finish(
+                        event.data if event.tail is None else event.data + event.tail(event.usage or Usage())
+                    )
                 else:
                     exchange.send(event.data)
                     if exchange.stalled:  # a slow reader slows its upstream

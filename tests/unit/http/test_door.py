@@ -283,6 +283,22 @@ def test_an_answer_that_is_clamped_says_so_in_its_head(stream: bool, silence_s: 
     stand(scenario, StandingWay(clamped), msgspec.structs.replace(BOUNDS, silence_s=silence_s))
 
 
+def test_the_last_events_may_tell_what_the_ledger_counted() -> None:
+    class Counting(StandingWay):
+        def meter(self, event: Event) -> Event:
+            if isinstance(event, Done):
+                event.usage = Usage(3, 4)
+            return event
+
+    async def cut(call: Call) -> AsyncGenerator[Event]:
+        yield Done(b"data: {}\n\n", None, tail=lambda usage: b"data: %d\n\n" % usage.output_tokens)
+
+    async def scenario(at: Stand) -> None:
+        assert (await at.ask(chat(stream=True)))[2] == b"data: {}\n\ndata: 4\n\n"
+
+    stand(scenario, Counting(cut))
+
+
 def test_an_error_within_a_stream_is_its_last_event() -> None:
     async def breaks(call: Call) -> AsyncGenerator[Event]:
         yield Piece(b"data: {}\n\n")

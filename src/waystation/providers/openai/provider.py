@@ -104,7 +104,7 @@ class OpenAI:
                         raise UpstreamFailed(f"The provider of the model `{model.name}` did not stream.")
                     yield done
                     return
-                stream = Stream(call.request.include_usage)
+                stream, choices = Stream(call.request.include_usage), call.request.choices
                 while not stream.over:
                     try:
                         data = await response.next()
@@ -114,9 +114,16 @@ class OpenAI:
                         raise
                     if not data:
                         break
-                    piece = stream.feed(data)
-                    if piece is not None:
-                        yield piece
+                    cut = call.cut and not stream.all_ended(choices)
+                    if not cut:
+                        piece = stream.feed(data)
+                        if piece is not None:
+                            yield piece
+                        cut = call.cut and not stream.all_ended(choices)
+                    if cut:
+                        response.close()
+                        yield stream.cut(completion=call.operation is Operation.COMPLETION)
+                        return
                 piece, done = stream.finish()
                 response.drain()
                 if piece is not None:

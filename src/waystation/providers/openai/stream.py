@@ -11,9 +11,9 @@ import msgspec
 from waystation.errors import UpstreamFailed
 from waystation.providers.openai.usage import read_usage
 from waystation.terms import Done, Piece, Usage
+from waystation.wire.endings import DONE, cut_short
 from waystation.wire.sse import EVENT_BYTES_MAX, EventTooLarge, Framer, data_of
 
-DONE = b"data: [DONE]\n\n"
 _NULL = msgspec.Raw(b"null")
 
 
@@ -76,7 +76,7 @@ class Stream:
     call is settled.
     """
 
-    __slots__ = ("_begun", "_ended", "_fault", "_framer", "_include_usage", "_tail", "done", "usage")
+    __slots__ = ("_begun", "_ended", "_fault", "_framer", "_include_usage", "_last", "_tail", "done", "usage")
 
     def __init__(self, include_usage: bool, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
         self._begun: set[int] = set()  # by index of the choice
@@ -84,6 +84,7 @@ class Stream:
         self._fault: ErrorEvent | UpstreamFailed | None = None  # comes after what was good
         self._framer = Framer(event_bytes_max)
         self._include_usage = include_usage
+        self._last = b"{}"  # the JSON of the last chunk with choices
         self._tail = b""
         self.done = False  # [DONE] has come
         self.usage: Usage | None = None
@@ -97,6 +98,15 @@ class Stream:
     def complete(self) -> bool:
         """Every choice has its finish_reason: nothing is missing, even if `[DONE]` never comes."""
         return self.done or (bool(self._ended) and self._begun <= self._ended)
+
+    def all_ended(self, choices: int) -> bool:
+        """Whether so many choices have their finish_reason: what still comes costs nothing."""
+        return self.done or len(self._ended) >= choices
+
+    def cut(self, *, completion: bool) -> Done:
+        """The end of a stream of which nothing more is to be passed on, though more would come."""
+        unended = self._begun - self._ended
+        return cut_short(self._last, unended, completion=completion, usage_asked=self._include_usage)
 
     def feed(self, data: bytes) -> Piece | None:
         """What goes on of the events that are whole now. Raises ErrorEvent; UpstreamFailed on nonsense."""
@@ -156,6 +166,7 @@ class Stream:
             if chunk.error != _NULL:
                 raise ErrorEvent(data)
             return self._include_usage and chunk.usage == _NULL
+        self._last = data
         for choice in chunk.choices:
             self._begun.add(choice.index)
             if choice.finish_reason is not None:

@@ -143,6 +143,16 @@ def test_an_answer_is_whole_with_done_or_every_finish_reason(data: bytes, whole:
             read(data, [])
 
 
+def test_only_choices_that_have_begun_and_not_ended_are_cut() -> None:
+    stream = Stream(False)
+    stream.feed(event({"id": "x", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}))
+    assert not stream.all_ended(3)
+    stream.feed(event({"id": "x", "choices": [{"index": 2, "delta": {}}, {"index": 1, "delta": {}}]}))
+    ends = stream.cut(completion=False).data.split(b"\n\n")
+    assert [json.loads(end[6:])["choices"][0]["index"] for end in ends[:-2]] == [1, 2]
+    assert ends[-2:] == [b"data: [DONE]", b""]
+
+
 def test_an_event_without_end_is_refused() -> None:
     stream = Stream(False, event_bytes_max=1000)
     with pytest.raises(UpstreamFailed, match="too large"):
