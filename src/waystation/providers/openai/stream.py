@@ -48,13 +48,18 @@ class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: msgspec.Raw = _NULL
     error: msgspec.Raw = _NULL
+    service_tier: str | None = None
 
 
 class _OddChunk(msgspec.Struct):
     choices: list[dict[str, Any]] | None = None
     usage: msgspec.Raw = _NULL
     error: msgspec.Raw = _NULL
+    service_tier: Any = None
 
+
+TIERS = frozenset(("flex", "priority", "batch"))
+"""Service tiers that have prices of their own; an answer at another costs what the model costs."""
 
 _chunk = msgspec.json.Decoder(_Chunk)
 _odd_chunk = msgspec.json.Decoder(_OddChunk)
@@ -76,7 +81,7 @@ class Stream:
     call is settled.
     """
 
-    __slots__ = ("_begun", "_ended", "_fault", "_framer", "_include_usage", "_last", "_tail", "done", "usage")
+    __slots__ = ("_begun", "_ended", "_fault", "_framer", "_include_usage", "_last", "_tail", "_tier", "done", "usage")
 
     def __init__(self, include_usage: bool, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
         self._begun: set[int] = set()  # by index of the choice
@@ -86,6 +91,7 @@ class Stream:
         self._include_usage = include_usage
         self._last = b"{}"  # the JSON of the last chunk with choices
         self._tail = b""
+        self._tier: str | None = None  # one of TIERS
         self.done = False  # [DONE] has come
         self.usage: Usage | None = None
 
@@ -126,6 +132,8 @@ class Stream:
                 self.done = True
         if not self.complete:
             raise UpstreamFailed("The provider broke off its answer.", detail="the stream ended without finish_reason")
+        if self.usage is not None:
+            self.usage.tier = self._tier
         return piece, Done(self._tail + DONE, self.usage)
 
     def _pass(self, events: list[bytes]) -> Piece | None:
@@ -160,6 +168,8 @@ class Stream:
             chunk = _even(data)
         except (msgspec.DecodeError, RecursionError):
             raise _nonsense(data) from None
+        if chunk.service_tier in TIERS:
+            self._tier = chunk.service_tier
         if chunk.usage != _NULL:
             self.usage = read_usage(bytes(chunk.usage)) or self.usage
         if not chunk.choices:
@@ -215,7 +225,8 @@ def _even(data: bytes) -> _Chunk:
                 finish_reason=None if reason is None else str(reason),
             )
         )
-    return _Chunk(choices, odd.usage, odd.error)
+    tier = odd.service_tier if isinstance(odd.service_tier, str) else None
+    return _Chunk(choices, odd.usage, odd.error, tier)
 
 
 def _strings(value: Any) -> Iterator[str]:
