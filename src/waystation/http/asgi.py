@@ -10,10 +10,11 @@ from starlette.types import Receive, Scope, Send
 
 from waystation.errors import ApiError, MethodNotAllowed, RequestTooLarge
 from waystation.gateway.answer import Way
+from waystation.gateway.call import Call
 from waystation.http.bounds import Bounds
 from waystation.http.calls import serve_call
 from waystation.http.errors import error_body, error_event
-from waystation.http.exchange import StreamsOpen, identity_lines, refusal_lines
+from waystation.http.exchange import Draining, StreamsOpen, identity_lines, refusal_lines
 from waystation.http.routes import CALL_ROUTES, CallRoute
 
 _WAITING_MAX = 16  # messages that the server has not taken yet; past it the answer waits
@@ -30,6 +31,7 @@ class AsgiCalls:
         self._new_request_id = new_request_id
         self._others = others
         self._streams = StreamsOpen(bounds.streams_max)
+        self._draining = Draining()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = CALL_ROUTES.get(scope["path"].encode()) if scope["type"] == "http" else None
@@ -42,13 +44,17 @@ class AsgiCalls:
         elif not await exchange.read(receive, self._bounds.body_bytes_max):
             return
         work = asyncio.create_task(serve_call(exchange, self._way, self._bounds))
-        leaving = asyncio.create_task(exchange.wait_for_leave(receive, work))
+        leaving = asyncio.create_task(exchange.wait_for_leave(receive))
         try:
             await exchange.pump(send, work)
+            if exchange.disconnected and self._draining.takes(exchange.call):
+                await asyncio.wait({work})
         finally:
             leaving.cancel()
             work.cancel()
             await asyncio.gather(leaving, work, return_exceptions=True)
+            if exchange.call is not None:
+                self._draining.calls.discard(exchange.call)
 
 
 class AsgiExchange:
@@ -62,6 +68,7 @@ class AsgiExchange:
         self.request_id = request_id
         self.started_ns = time.monotonic_ns()
         self.error: ApiError | None = None
+        self.call: Call | None = None
         self.streaming = False
         self.disconnected = False
         self._chunks: list[bytes] = []
@@ -99,12 +106,13 @@ class AsgiExchange:
             self._moved.clear()
             await self._moved.wait()
 
-    async def wait_for_leave(self, receive: Receive, work: "asyncio.Task[None]") -> None:
-        """Cancel the work when the client leaves."""
+    async def wait_for_leave(self, receive: Receive) -> None:
+        """Find out when the client leaves: then nothing more is put, and the pump stops."""
         while (await receive())["type"] != "http.disconnect":
             pass
         self.disconnected = True
-        work.cancel()
+        self._messages.clear()
+        self._moved.set()
 
     # -- as a Reply
 
@@ -166,7 +174,8 @@ class AsgiExchange:
         self._moved.set()
 
     def _put(self, data: bytes, *, more: bool) -> None:
-        self._messages.append({"type": "http.response.body", "body": data, "more_body": more})
+        if not self.disconnected:
+            self._messages.append({"type": "http.response.body", "body": data, "more_body": more})
         self._wrote_at = asyncio.get_running_loop().time()
         if not more:
             self._ended = True

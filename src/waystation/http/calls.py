@@ -22,7 +22,7 @@ async def serve_call(exchange: Reply, way: Way, bounds: Bounds) -> None:
     """Carry an exchange whose request is read to the end of its answer; the outermost layer, so nothing escapes it."""
     call: Call | None = None
     try:
-        call = read_call(exchange, bounds)
+        exchange.call = call = read_call(exchange, bounds)
         if call.request.stream:
             await _stream(exchange, call, way, bounds)
         else:

@@ -28,7 +28,7 @@ from waystation.errors import (
 from waystation.gateway.answer import Way
 from waystation.http.bounds import Bounds
 from waystation.http.calls import serve_call
-from waystation.http.exchange import Exchange, StreamsOpen, as_cycle
+from waystation.http.exchange import Draining, Exchange, StreamsOpen, as_cycle
 from waystation.http.presented import Presented
 from waystation.http.routes import CALL_ROUTES
 
@@ -46,6 +46,7 @@ class Doorway:
         self.new_request_id = new_request_id
         self.doors: set[Door] = set()
         self.streams = StreamsOpen(bounds.streams_max)
+        self.draining_calls = Draining()
         self.calls_total = 0
         self.draining = False
         self.now = 0.0  # loop time, as exact as deadlines need it: set by each look of `watch`
@@ -310,6 +311,8 @@ class Door(HttpToolsProtocol):
             await serve_call(exchange, self.doorway.way, self.bounds)
         finally:  # not by a callback of the task: that would be one more turn of the loop for each call
             self.tasks.discard(exchange.task)
+            if exchange.disconnected and exchange.call is not None:
+                self.doorway.draining_calls.calls.discard(exchange.call)
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1

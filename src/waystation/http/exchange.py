@@ -17,6 +17,7 @@ from waystation.errors import ApiError, ServiceUnavailable
 from waystation.http.errors import error_body, error_event, error_headers
 
 if TYPE_CHECKING:
+    from waystation.gateway.call import Call
     from waystation.http.door import Door
     from waystation.http.routes import CallRoute
 
@@ -36,6 +37,25 @@ _CORS = (
     b"x-waystation-budget-clamped\r\n"
 )
 _COMMENT = b": still working\n\n"
+
+
+DRAINING_MAX = 256
+"""Answers of a worker that are read to their end though their client has gone; one more is cancelled."""
+
+
+class Draining:
+    """Counts the calls whose client has gone and whose answer is still read, and lets in no more than `most`."""
+
+    def __init__(self, most: int = DRAINING_MAX) -> None:
+        self.most = most
+        self.calls: set[Call] = set()
+
+    def takes(self, call: Call | None) -> bool:
+        """Whether a call whose client leaves goes on. `call` None: it is not even read."""
+        if call is None or not call.drain or len(self.calls) >= self.most:
+            return False
+        self.calls.add(call)
+        return True
 
 
 class StreamsOpen:
@@ -62,6 +82,7 @@ class Reply(Protocol):
     request_id: str
     started_ns: int
     error: ApiError | None  # the request was refused before it was read
+    call: Call | None  # what was read of it, while it is answered
     streaming: bool
     disconnected: bool
 
@@ -101,6 +122,7 @@ class Exchange:
         "_head",
         "_silence",
         "body_size",
+        "call",
         "disconnected",
         "door",
         "error",
@@ -134,6 +156,7 @@ class Exchange:
         self.request_id = request_id
         self.started_ns = started_ns
         self.error: ApiError | None = None  # the door refuses it: no call is made of it
+        self.call: Call | None = None
         self.read_whole = False
         self.body_size = 0
         self._chunks: list[bytes] = []
@@ -168,7 +191,7 @@ class Exchange:
 
     @property
     def stalled(self) -> bool:
-        return self.door.flow.write_paused
+        return self.door.flow.write_paused and not self.disconnected
 
     async def drained(self) -> None:
         await self.door.drained()
@@ -252,10 +275,10 @@ class Exchange:
         self._silence = loop.call_later(silence_s, look)
 
     def leave(self) -> None:
-        """The client has gone: stop the call, which settles what it used."""
+        """The client has gone: stop the call, which settles what it used; or let it come to its end unheard."""
         self.disconnected = True
         self._stop_timer()
-        if self.task is not None:
+        if self.task is not None and not self.door.doorway.draining_calls.takes(self.call):
             self.task.cancel()
 
     def _stop_timer(self) -> None:

@@ -44,7 +44,7 @@ MODEL = Model(
 class StandingWay:
     """A way whose routing is a function of the test; `closed` counts the answers that were closed before their end."""
 
-    def __init__(self, attempt: Callable[[Call], AsyncGenerator[Event]] | None = None) -> None:
+    def __init__(self, attempt: Callable[[Call], AsyncGenerator[Event]] | None = None, *, drain: bool = False) -> None:
         self.auth: Any = self
         self.catalogue: Any = self
         self.policy: Any = self
@@ -53,11 +53,12 @@ class StandingWay:
         self.calls: list[Call] = []
         self.closed = 0
         self.settled = 0
+        self.drain = drain  # what the caller's project says
         self._attempt = attempt or echo
 
     def identify(self, call: Call) -> Caller:
         self.calls.append(call)
-        return Caller("key", "project", "organization")
+        return Caller("key", "project", "organization", drain=self.drain)
 
     def resolve(self, call: Call, caller: Caller) -> Model:
         if call.request.model == "missing":

@@ -214,6 +214,52 @@ def test_a_client_that_leaves_cancels_its_answer() -> None:
     stand(scenario, way)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("draining_max", [1, 0])
+def test_where_the_project_says_so_an_answer_is_read_to_its_end_though_the_client_has_left(
+    stream: bool, draining_max: int
+) -> None:
+    left = asyncio.Event()
+    ended: list[str] = []
+
+    async def long(call: Call) -> AsyncGenerator[Event]:
+        if stream:
+            yield Piece(b"data: " + b"x" * 5_000_000 + b"\n\n")  # more than the sockets take: it waits for the reader
+        began.set()
+        await left.wait()
+        for _ in range(3):
+            if stream:
+                yield Piece(b"data: " + b"x" * 100_000 + b"\n\n")
+            await asyncio.sleep(0)
+        yield Done(b"{}", Usage(1, 1))
+        ended.append(call.request_id)
+
+    way = StandingWay(long, drain=True)
+    began = asyncio.Event()
+
+    async def scenario(at: Stand) -> None:
+        at.doorway.draining_calls.most = draining_max
+        line = await at.connect()
+        line.send(chat(stream=stream))
+        if stream:
+            await line.head()
+        else:
+            await began.wait()
+        line.writer.transport.abort()
+        while at.doorway.doors:
+            await asyncio.sleep(0.005)
+        assert len(at.doorway.draining_calls.calls) == draining_max
+        left.set()
+        while not way.settled:
+            await asyncio.sleep(0.005)
+        assert len(ended) == draining_max, "read to its end, or cancelled where too many are"
+        while at.doorway.draining_calls.calls:
+            await asyncio.sleep(0.005)
+        assert at.doorway.streams.count == 0
+
+    stand(scenario, way)
+
+
 def test_a_slow_reader_slows_its_upstream() -> None:
     sent = 0
 
