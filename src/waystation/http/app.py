@@ -28,6 +28,7 @@ _EXPOSED = [
     "x-waystation-cost",
     "x-waystation-deployment",
     "x-waystation-budget-clamped",
+    "idempotent-replayed",
 ]
 _TOKENIZE_BYTES_MAX = 8 * 1024 * 1024
 

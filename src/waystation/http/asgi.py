@@ -15,6 +15,7 @@ from waystation.http.bounds import Bounds
 from waystation.http.calls import serve_call
 from waystation.http.errors import error_body, error_event
 from waystation.http.exchange import Draining, StreamsOpen, identity_lines, refusal_lines
+from waystation.http.repeats import Answers
 from waystation.http.routes import CALL_ROUTES, CallRoute
 
 _WAITING_MAX = 16  # messages that the server has not taken yet; past it the answer waits
@@ -25,8 +26,16 @@ _STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-
 class AsgiCalls:
     """An ASGI app that answers the calls itself and leaves every other URL to `others`."""
 
-    def __init__(self, way: Way, bounds: Bounds, new_request_id: Callable[[], str], others: Any) -> None:
+    def __init__(
+        self,
+        way: Way,
+        bounds: Bounds,
+        new_request_id: Callable[[], str],
+        others: Any,
+        answers: Answers | None = None,
+    ) -> None:
         self._way = way
+        self._answers = answers
         self._bounds = bounds
         self._new_request_id = new_request_id
         self._others = others
@@ -43,7 +52,7 @@ class AsgiCalls:
             exchange.error = MethodNotAllowed(f"Not allowed to {scope['method']} on {scope['path']}. Only POST is.")
         elif not await exchange.read(receive, self._bounds.body_bytes_max):
             return
-        work = asyncio.create_task(serve_call(exchange, self._way, self._bounds))
+        work = asyncio.create_task(serve_call(exchange, self._way, self._bounds, self._answers))
         leaving = asyncio.create_task(exchange.wait_for_leave(receive))
         try:
             await exchange.pump(send, work)

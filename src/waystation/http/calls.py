@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from contextlib import aclosing
+from functools import partial
 
 from waystation.errors import ApiError, InvalidRequest, ServiceUnavailable
 from waystation.gateway.answer import Way, answer
 from waystation.gateway.call import Call
 from waystation.http.bounds import Bounds
 from waystation.http.exchange import Reply
+from waystation.http.repeats import KEY, Answers, Recorder, Tape, follow
 from waystation.http.unpack import unpack
 from waystation.terms import Done, Usage
 
@@ -18,25 +20,67 @@ _JSON_TYPES = (b"application/json", b"")
 _INTERNAL = "The server had an error while processing your request. Sorry about that! Quote the x-request-id when you report it."
 
 
-async def serve_call(exchange: Reply, way: Way, bounds: Bounds) -> None:
-    """Carry an exchange whose request is read to the end of its answer; the outermost layer, so nothing escapes it."""
+async def serve_call(exchange: Reply, way: Way, bounds: Bounds, answers: Answers | None = None) -> None:
+    """Carry an exchange whose request is read to the end of its answer; the outermost layer, so nothing escapes it.
+
+    `answers`: where calls with an Idempotency-Key are answered once; without it the header means nothing.
+    """
     call: Call | None = None
     try:
-        exchange.call = call = read_call(exchange, bounds)
+        call = read_call(exchange, bounds)
+        if answers is not None and KEY in exchange.fields:
+            await _once(exchange, call, way, bounds, answers)
+            return
+        exchange.call = call
         if call.request.stream:
             await _stream(exchange, call, way, bounds)
         else:
             await _whole(exchange, call, way)
-    except ApiError as error:
+    except (Exception, asyncio.CancelledError) as error:
+        _fail(exchange, call, error)
+
+
+async def _play(recorder: Recorder, call: Call, way: Way, bounds: Bounds, tape: Tape) -> None:
+    """Answer a call that is read onto a tape, errors too."""
+    recorder.tape = tape
+    try:
+        if call.request.stream:
+            await _stream(recorder, call, way, bounds)
+        else:
+            await _whole(recorder, call, way)
+    except (Exception, asyncio.CancelledError) as error:
+        _fail(recorder, call, error)
+
+
+def _fail(exchange: Reply, call: Call | None, error: BaseException) -> None:
+    """End an exchange with what went wrong. A fault of ours is told in the log only."""
+    if isinstance(error, ApiError):
         if error.detail:
             log.warning("%s %s: %s", exchange.request_id, error.code or error.type, error.detail)
         exchange.fail(error, _found_headers(call))
-    except asyncio.CancelledError:
+    elif isinstance(error, asyncio.CancelledError):
         if not exchange.disconnected:  # the server drains and this call took too long
             exchange.fail(ServiceUnavailable("The server is shutting down. Try again.", retry_after_ms=1000))
-    except Exception:
-        log.exception("%s failed", exchange.request_id)
+    else:
+        log.error("%s failed", exchange.request_id, exc_info=error)
         exchange.fail(ApiError(_INTERNAL))
+
+
+async def _once(exchange: Reply, call: Call, way: Way, bounds: Bounds, answers: Answers) -> None:
+    """Have a call with an Idempotency-Key answered once, and follow its answer. Every repeat shows its key first."""
+    caller = way.auth.identify(call)
+    stream = call.request.stream
+    reader = answers.open(
+        caller.project_id,
+        exchange.fields[KEY],
+        call.operation.value,
+        call.body,
+        call.request_id,
+        stream,
+        partial(_play, Recorder(exchange), call, way, bounds),
+    )
+    with reader:
+        await follow(exchange, reader, bounds, stream=stream)
 
 
 def read_call(exchange: Reply, bounds: Bounds) -> Call:

@@ -30,6 +30,7 @@ from waystation.http.bounds import Bounds
 from waystation.http.calls import serve_call
 from waystation.http.exchange import Draining, Exchange, StreamsOpen, as_cycle
 from waystation.http.presented import Presented
+from waystation.http.repeats import Answers
 from waystation.http.routes import CALL_ROUTES
 
 _NOTHING: dict[bytes, bytes] = {}
@@ -40,8 +41,11 @@ _LINGER_S = 2.0  # how long a refused client may go on sending before the connec
 class Doorway:
     """What all connections of a worker share: the way, the bounds, the counters and the clock that looks for the late."""
 
-    def __init__(self, way: Way, bounds: Bounds, new_request_id: Callable[[], str]) -> None:
+    def __init__(
+        self, way: Way, bounds: Bounds, new_request_id: Callable[[], str], answers: Answers | None = None
+    ) -> None:
         self.way = way
+        self.answers = answers
         self.bounds = bounds
         self.new_request_id = new_request_id
         self.doors: set[Door] = set()
@@ -308,7 +312,7 @@ class Door(HttpToolsProtocol):
 
     async def _serve(self, exchange: Exchange) -> None:
         try:
-            await serve_call(exchange, self.doorway.way, self.bounds)
+            await serve_call(exchange, self.doorway.way, self.bounds, self.doorway.answers)
         finally:  # not by a callback of the task: that would be one more turn of the loop for each call
             self.tasks.discard(exchange.task)
             if exchange.disconnected and exchange.call is not None:

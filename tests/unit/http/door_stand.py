@@ -18,6 +18,7 @@ from waystation.errors import ModelNotFound
 from waystation.gateway.call import Call
 from waystation.http.bounds import Bounds
 from waystation.http.door import Doorway
+from waystation.http.repeats import Answers
 from waystation.terms import Abilities, Caller, Deployment, Done, Event, Model, Operation, Piece, Price, Usage
 
 BOUNDS = Bounds(
@@ -106,13 +107,14 @@ def stand(
     way: StandingWay | None = None,
     bounds: Bounds = BOUNDS,
     watch_every_s: float = 0.02,
+    answers: Answers | None = None,
 ) -> StandingWay:
     """Run a scenario against a door on a free port of loopback."""
     way = way or StandingWay()
 
     async def run() -> None:
         numbers = itertools.count(1)
-        doorway = Doorway(way, bounds, lambda: f"req_{next(numbers):032x}")
+        doorway = Doorway(way, bounds, lambda: f"req_{next(numbers):032x}", answers)
 
         async def page(request: Any) -> PlainTextResponse:
             return PlainTextResponse(f"page {(await request.body()).decode()}")

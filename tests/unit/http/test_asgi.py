@@ -13,13 +13,14 @@ from uvicorn.server import Server
 from tests.unit.http.door_stand import BOUNDS, Line, StandingWay, chat
 from waystation.gateway.call import Call
 from waystation.http.asgi import AsgiCalls
+from waystation.http.repeats import Answers
 from waystation.terms import Done, Event, Piece, Usage
 
 
-def serve(way: StandingWay, scenario: Callable[[Line], Awaitable[None]]) -> None:
+def serve(way: StandingWay, scenario: Callable[[Line], Awaitable[None]], answers: Answers | None = None) -> None:
     async def run() -> None:
         numbers = itertools.count(1)
-        app = AsgiCalls(way, BOUNDS, lambda: f"req_{next(numbers):032x}", Starlette())
+        app = AsgiCalls(way, BOUNDS, lambda: f"req_{next(numbers):032x}", Starlette(), answers)
         config = Config(app, lifespan="off", log_config=None, access_log=False, port=0, ws="none")
         config.load()
         server = Server(config)
