@@ -87,6 +87,12 @@ class Forbidden(InvalidRequest):
     status, code = 403, "insufficient_permissions"
 
 
+class IdempotencyConflict(InvalidRequest):
+    """409: the answer to an Idempotency-Key that was used before can't be given; the code says why."""
+
+    status = 409
+
+
 # -- catalogue and policy
 
 

@@ -58,6 +58,9 @@ class ServerSettings:
     )
     connections_max: int = setting(10_000, "Open connections; one more is answered 503.", least=1)
     streams_max: int = setting(4_000, "Answers under way at once; one more is answered 503.", least=1)
+    idempotency_s: int = setting(
+        86_400, "How long the answer to a call with an Idempotency-Key is kept for repeats.", unit="s", least=60
+    )
     strict_parameters: bool = setting(
         False, "Refuse parameters that OpenAI does not have, instead of passing them on or ignoring them."
     )

@@ -438,7 +438,7 @@ idempotent_answers = Table(
     Column("body_digest", LargeBinary, nullable=False),  # of the URL and the body
     Column("request_id", Text, nullable=False),
     Column("epoch", BigInteger, nullable=False, index=True),  # of the worker that has it, while it runs
-    Column("state", Text, nullable=False),  # "running" | "done" | "lost"
+    Column("state", Text, nullable=False),  # "running" | "done" | "lost" | "too_large"
     Column("headers", LargeBinary),
     Column("body", LargeBinary),
     Column("stream", SmallInteger, nullable=False),

@@ -4,6 +4,7 @@ Nothing here does anything; it imports no other part of the product. The classes
 several of them and they cost a tenth of a microsecond each.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
@@ -120,13 +121,16 @@ class Piece(msgspec.Struct):
 class Done(msgspec.Struct):
     """The end of an answer: the whole body of one that is not streamed, or the last events of a stream.
 
-    It leaves `answer` only when the hold is settled, so `cost_nano` is final. `usage` None means that the provider gave none.
+    It leaves `answer` only when the hold is settled, so `cost_nano` is final. `usage` None means that the provider gave none;
+    the ledger counts then and fills it in. A stream whose last events tell a usage that only the ledger knows has a
+    `tail`: the bytes that come after `data`, made of the final usage.
     """
 
     data: bytes
     usage: Usage | None
     cost_nano: int = 0
     currency: str = "USD"
+    tail: Callable[[Usage], bytes] | None = None
 
 
 Event = Piece | Done

@@ -20,6 +20,7 @@ MAY_KNOW = {
     "metering": set(),
     "ledger": {"gateway", "metering", "tables"},
     "accounts": {"gateway", "metering", "tables"},
+    "idempotency": {"tables"},
     "providers": {"gateway"},
     "engine": {"gateway", "metering"},
     "http": {"gateway"},

@@ -13,10 +13,10 @@ import msgspec
 from waystation.engine.parts import CallArguments, CallBegins, End, Part, Text
 from waystation.engine.tools import Tool
 from waystation.engine.upstream import Candidate
-from waystation.terms import Usage
+from waystation.terms import Done, Usage
+from waystation.wire.endings import cut_short, usage_object
 
 _encode = msgspec.json.encode
-DONE = b"data: [DONE]\n\n"
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -48,9 +48,11 @@ class ChatStream:
             "service_tier": "default",
             "system_fingerprint": envelope.fingerprint,
         }
-        self._head = b"data: " + _encode(head)[:-1] + b',"choices":['
+        self._any = _encode(head)
+        self._head = b"data: " + self._any[:-1] + b',"choices":['
         self._tail = b'],"usage":null}\n\n' if envelope.usage_asked else b"]}\n\n"
         self._begun: set[int] = set()
+        self._ended: set[int] = set()
         self._custom: dict[tuple[int, int], bool] = {}
 
     def chunk(self, choice: int, part: Part) -> bytes:
@@ -65,11 +67,20 @@ class ChatStream:
             return out + self._event(choice, self._call_begins(part))
         if isinstance(part, CallArguments):
             return out + self._event(choice, self._call_goes_on(choice, part))
+        self._ended.add(choice)
         return out + self._event(choice, b"{}", finish=_encode(finish_reason(part, self._envelope.legacy)))
+
+    def all_ended(self, choices: int) -> bool:
+        return len(self._ended) >= choices
+
+    def cut(self) -> Done:
+        """The end of a stream of which no more can be paid."""
+        unended = self._begun - self._ended
+        return cut_short(self._any, unended, completion=False, usage_asked=self._envelope.usage_asked)
 
     def usage(self, usage: Usage) -> bytes:
         """The chunk without choices that a caller gets who has asked for it."""
-        return self._head + b'],"usage":%b}\n\n' % _encode(usage_body(usage))
+        return self._head + b'],"usage":%b}\n\n' % _encode(usage_object(usage))
 
     def _beginning(self, choice: int, part: Part) -> bytes:
         self._begun.add(choice)
@@ -132,7 +143,7 @@ class ChatBody:
                 "created": envelope.created,
                 "model": envelope.model,
                 "choices": [self._choice(choice) for choice in range(len(self._texts))],
-                "usage": usage_body(usage),
+                "usage": usage_object(usage),
                 "service_tier": "default",
                 "system_fingerprint": envelope.fingerprint,
             }
@@ -182,21 +193,6 @@ def logprobs(tokens: Sequence[Candidate], candidates: int | None) -> dict[str, A
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:
     return {"token": candidate.token, "logprob": candidate.logprob, "bytes": candidate.bytes}
-
-
-def usage_body(usage: Usage) -> dict[str, Any]:
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
-        "completion_tokens_details": {
-            "reasoning_tokens": 0,
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }
 
 
 def add_end(usage: Usage, end: End, first: bool) -> None:

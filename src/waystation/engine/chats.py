@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from waystation.engine.chat import DONE, ChatBody, ChatStream, Envelope, add_end
+from waystation.engine.chat import ChatBody, ChatStream, Envelope, add_end
 from waystation.engine.fan import together
 from waystation.engine.local import Local, Tokenizers
 from waystation.engine.parts import Answered, CallArguments, CallBegins, End, Order, Part, Text
@@ -19,6 +19,7 @@ from waystation.engine.tools import ToolRules, definitions, read_tools
 from waystation.engine.writing import Writing
 from waystation.gateway.call import Call
 from waystation.terms import Done, Event, Model, Piece, Usage
+from waystation.wire.endings import DONE
 
 # All that has an effect here, or is the gateway's business; the rest is named in x-waystation-ignored.
 USED = frozenset(
@@ -57,7 +58,9 @@ async def answer_chat(
         prompt="",
         sampling=sampling(body, lambda token: tokenizers.translate(token, call.request.model, local.model.name)),
         stops=stops(body),
-        output_max=output_limit(body, model.abilities.output_tokens_max),
+        output_max=output_limit(
+            call.request.output_tokens_asked, model.abilities.output_tokens_max, call.output_tokens_max
+        ),
         rules=rules,
         schema=asked_schema(body),
         logprobs=(body.get("top_logprobs") or 0) if body.get("logprobs") else None,
@@ -81,7 +84,7 @@ async def answer_chat(
     weight = expected_tokens(call.body, order.output_max)
     writings = [_written(call.project, weight, local, _nth(order, number)) for number in range(choices)]
     async with aclosing(together(writings)) as parts:
-        telling = _stream(parts, envelope) if call.request.stream else _whole(parts, envelope, choices)
+        telling = _stream(parts, call, envelope, choices) if call.request.stream else _whole(parts, envelope, choices)
         async with aclosing(telling) as events:
             async for event in events:
                 yield event
@@ -114,7 +117,9 @@ async def _written(project: str, weight: int, local: Local, order: Order) -> Asy
             yield part
 
 
-async def _stream(parts: AsyncGenerator[tuple[int, Part]], envelope: Envelope) -> AsyncGenerator[Event]:
+async def _stream(
+    parts: AsyncGenerator[tuple[int, Part]], call: Call, envelope: Envelope, choices: int
+) -> AsyncGenerator[Event]:
     told = ChatStream(envelope)
     usage = Usage()
     first = True
@@ -122,7 +127,12 @@ async def _stream(parts: AsyncGenerator[tuple[int, Part]], envelope: Envelope) -
         if isinstance(part, End):
             add_end(usage, part, first)
             first = False
-        yield Piece(told.chunk(choice, part), words(part))
+        if not call.cut or isinstance(part, End):
+            yield Piece(told.chunk(choice, part), words(part))
+        if call.cut and not told.all_ended(choices):
+            await parts.aclose()
+            yield told.cut()
+            return
     yield Done((told.usage(usage) if envelope.usage_asked else b"") + DONE, usage)
 
 

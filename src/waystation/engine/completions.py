@@ -1,23 +1,24 @@
 """A call of the older kind, a prompt instead of messages, on a local model: raw text goes on, without a template."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
-from waystation.engine.chat import DONE, Envelope, usage_body
+from waystation.engine.chat import Envelope
 from waystation.engine.chats import expected_tokens, fingerprint, ignored, new_id
+from waystation.engine.completion import Asked, CompletionStream, Said, choice_of, head_of
 from waystation.engine.fan import together
 from waystation.engine.local import Local, Tokenizers
 from waystation.engine.parts import End, Order, Part, Text
 from waystation.engine.prompt import Prompt
 from waystation.engine.sampling import output_limit, sampling, stops
-from waystation.engine.upstream import Candidate
 from waystation.engine.writing import Writing
 from waystation.errors import InvalidRequest, Unsupported
 from waystation.gateway.call import Call
-from waystation.terms import Done, Event, Model, Piece, Usage
+from waystation.terms import Done, Event, Model, Usage
+from waystation.wire.endings import DONE, usage_object
 
 USED = frozenset(
     {
@@ -25,32 +26,7 @@ USED = frozenset(
         *("seed", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "echo", "suffix", "user"),
     }
 )
-OUTPUT_TOKENS_DEFAULT = 16  # OpenAI's, here
 FIM = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
-_encode = msgspec.json.encode
-
-
-class Asked(msgspec.Struct):
-    """A completion's body, read."""
-
-    prompts: list[str]
-    n: int
-    best_of: int
-    echo: bool
-    suffix: str | None
-    logprobs: int | None
-
-
-class Said(msgspec.Struct):
-    """One choice, written."""
-
-    text: str = ""
-    tokens: list[Candidate] = []
-    finish: str = "stop"
-
-    def likelihood(self) -> float:
-        """The mean log probability of its tokens, by which the best of several is picked."""
-        return sum(token.logprob for token in self.tokens) / max(1, len(self.tokens))
 
 
 async def answer_completion(
@@ -59,9 +35,7 @@ async def answer_completion(
     body = msgspec.json.decode(call.body)
     call.ignored = ignored(body, USED)
     asked = _read(body, call.request.model, tokenizers)
-    limit = output_limit(
-        {"max_tokens": body.get("max_tokens", OUTPUT_TOKENS_DEFAULT)}, model.abilities.output_tokens_max
-    )
+    limit = output_limit(call.request.output_tokens_asked, model.abilities.output_tokens_max, call.output_tokens_max)
     picking = asked.best_of > asked.n
     order = Order(
         prompt="",
@@ -83,7 +57,7 @@ async def answer_completion(
     ]
     writings = [_written(call.project, weight, local, one) for one in orders]
     async with aclosing(together(writings)) as parts:
-        telling = _stream(parts, asked, envelope) if call.request.stream else _whole(parts, asked, envelope)
+        telling = _stream(parts, call, asked, envelope) if call.request.stream else _whole(parts, asked, envelope)
         async with aclosing(telling) as events:
             async for event in events:
                 yield event
@@ -154,65 +128,27 @@ async def _whole(parts: AsyncGenerator[tuple[int, Part]], asked: Asked, envelope
         if asked.best_of > asked.n:
             group.sort(key=Said.likelihood, reverse=True)
         for one in group[: asked.n]:
-            choices.append(_choice(len(choices), one, prompt if asked.echo else "", asked.logprobs))
-    yield Done(_encode({**_head(envelope), "choices": choices, "usage": usage_body(usage)}), usage)
+            choices.append(choice_of(len(choices), one, prompt if asked.echo else "", asked.logprobs))
+    yield Done(msgspec.json.encode({**head_of(envelope), "choices": choices, "usage": usage_object(usage)}), usage)
 
 
-async def _stream(parts: AsyncGenerator[tuple[int, Part]], asked: Asked, envelope: Envelope) -> AsyncGenerator[Event]:
+async def _stream(
+    parts: AsyncGenerator[tuple[int, Part]], call: Call, asked: Asked, envelope: Envelope
+) -> AsyncGenerator[Event]:
     """Chunks as they come; best_of is never streamed, so a writing's number is its choice's."""
+    told = CompletionStream(asked, envelope)
     usage = Usage()
-    extra: dict[str, Any] = {"usage": None} if envelope.usage_asked else {}
-    lengths = [0] * (len(asked.prompts) * asked.n)
-    begun: set[int] = set()
+    choices = len(asked.prompts) * asked.n
     async for number, part in parts:
-        echo = asked.prompts[number // asked.n] if asked.echo and number not in begun else ""
-        begun.add(number)
-        said = Said(echo, [], "")
-        if isinstance(part, Text):
-            said = Said(echo + part.text, part.logprobs, "")
-        elif isinstance(part, End):
-            said.finish = part.finish
+        if isinstance(part, End):
             _add(usage, part, number % asked.n == 0)
-        choice = _choice(number, said, "", asked.logprobs, lengths[number])
-        lengths[number] += len(said.text)
-        yield Piece(b"data: %b\n\n" % _encode({**_head(envelope), "choices": [choice], **extra}), said.text)
-    told = b""
-    if envelope.usage_asked:
-        told = b"data: %b\n\n" % _encode({**_head(envelope), "choices": [], "usage": usage_body(usage)})
-    yield Done(told + DONE, usage)
-
-
-def _choice(number: int, said: Said, echo: str, candidates: int | None, offset: int = 0) -> dict[str, Any]:
-    chances = (
-        None
-        if candidates is None or (not said.tokens and not said.finish)
-        else _logprobs(said.tokens, candidates, offset)
-    )
-    return {"text": echo + said.text, "index": number, "logprobs": chances, "finish_reason": said.finish or None}
-
-
-def _logprobs(tokens: Sequence[Candidate], candidates: int, offset: int) -> dict[str, Any]:
-    """Probabilities in the older shape: parallel arrays, and where in the text each token begins."""
-    offsets = []
-    for token in tokens:
-        offsets.append(offset)
-        offset += len(token.token)
-    return {
-        "tokens": [token.token for token in tokens],
-        "token_logprobs": [token.logprob for token in tokens],
-        "top_logprobs": [{other.token: other.logprob for other in token.top_logprobs[:candidates]} for token in tokens],
-        "text_offset": offsets,
-    }
-
-
-def _head(envelope: Envelope) -> dict[str, Any]:
-    return {
-        "id": envelope.id,
-        "object": "text_completion",
-        "created": envelope.created,
-        "model": envelope.model,
-        "system_fingerprint": envelope.fingerprint,
-    }
+        if not call.cut or isinstance(part, End):
+            yield told.chunk(number, part)
+        if call.cut and not told.all_ended(choices):
+            await parts.aclose()
+            yield told.cut()
+            return
+    yield Done((told.usage(usage) if envelope.usage_asked else b"") + DONE, usage)
 
 
 def _reseeded(asked: dict[str, Any], number: int) -> dict[str, Any]:

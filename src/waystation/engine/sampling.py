@@ -40,11 +40,9 @@ def stops(body: Mapping[str, Any]) -> list[str]:
     return [text for text in found if text]
 
 
-def output_limit(body: Mapping[str, Any], model_max: int) -> int:
-    """The most tokens that the answer may have: the smallest of what was asked and what the model gives."""
-    asked = (body.get("max_completion_tokens"), body.get("max_tokens"))
-    limits: list[int] = [limit for limit in asked if limit is not None]
-    return min(model_max, *limits) if limits else model_max
+def output_limit(asked: int | None, model_max: int, payable: int | None) -> int:
+    """The most tokens that each choice may have: of what was asked, what the model gives and what can be paid."""
+    return min(limit for limit in (asked, model_max, payable) if limit is not None)
 
 
 def _given(body: Mapping[str, Any], key: str, default: float) -> float:

@@ -21,6 +21,7 @@ class Call:
         "client",
         "cut",
         "deployment",
+        "drain",
         "headers",
         "ignored",
         "limit_headers",
@@ -52,6 +53,7 @@ class Call:
         self.client = client  # the peer's address, for logs and allow-lists
         self.started_ns = started_ns  # time.monotonic_ns() when the head had been read
         self.project: str = ""  # whose call it is, once auth knows; queues are fair between projects
+        self.drain = False  # when the client leaves, the answer is still read to its end, for its exact usage
         self.deployment: str = ""
         self.attempts: int = 0
         self.ignored: tuple[str, ...] = ()  # parameters that the provider could not use, named in x-waystation-ignored

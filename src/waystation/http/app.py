@@ -27,6 +27,8 @@ _EXPOSED = [
     "retry-after-ms",
     "x-waystation-cost",
     "x-waystation-deployment",
+    "x-waystation-budget-clamped",
+    "idempotent-replayed",
 ]
 _TOKENIZE_BYTES_MAX = 8 * 1024 * 1024
 

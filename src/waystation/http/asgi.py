@@ -10,10 +10,12 @@ from starlette.types import Receive, Scope, Send
 
 from waystation.errors import ApiError, MethodNotAllowed, RequestTooLarge
 from waystation.gateway.answer import Way
+from waystation.gateway.call import Call
 from waystation.http.bounds import Bounds
 from waystation.http.calls import serve_call
 from waystation.http.errors import error_body, error_event
-from waystation.http.exchange import StreamsOpen, identity_lines, refusal_lines
+from waystation.http.exchange import Draining, StreamsOpen, identity_lines, refusal_lines
+from waystation.http.repeats import Answers
 from waystation.http.routes import CALL_ROUTES, CallRoute
 
 _WAITING_MAX = 16  # messages that the server has not taken yet; past it the answer waits
@@ -24,12 +26,21 @@ _STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-
 class AsgiCalls:
     """An ASGI app that answers the calls itself and leaves every other URL to `others`."""
 
-    def __init__(self, way: Way, bounds: Bounds, new_request_id: Callable[[], str], others: Any) -> None:
+    def __init__(
+        self,
+        way: Way,
+        bounds: Bounds,
+        new_request_id: Callable[[], str],
+        others: Any,
+        answers: Answers | None = None,
+    ) -> None:
         self._way = way
+        self._answers = answers
         self._bounds = bounds
         self._new_request_id = new_request_id
         self._others = others
         self._streams = StreamsOpen(bounds.streams_max)
+        self._draining = Draining()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = CALL_ROUTES.get(scope["path"].encode()) if scope["type"] == "http" else None
@@ -41,14 +52,18 @@ class AsgiCalls:
             exchange.error = MethodNotAllowed(f"Not allowed to {scope['method']} on {scope['path']}. Only POST is.")
         elif not await exchange.read(receive, self._bounds.body_bytes_max):
             return
-        work = asyncio.create_task(serve_call(exchange, self._way, self._bounds))
-        leaving = asyncio.create_task(exchange.wait_for_leave(receive, work))
+        work = asyncio.create_task(serve_call(exchange, self._way, self._bounds, self._answers))
+        leaving = asyncio.create_task(exchange.wait_for_leave(receive))
         try:
             await exchange.pump(send, work)
+            if exchange.disconnected and self._draining.takes(exchange.call):
+                await asyncio.wait({work})
         finally:
             leaving.cancel()
             work.cancel()
             await asyncio.gather(leaving, work, return_exceptions=True)
+            if exchange.call is not None:
+                self._draining.calls.discard(exchange.call)
 
 
 class AsgiExchange:
@@ -62,6 +77,7 @@ class AsgiExchange:
         self.request_id = request_id
         self.started_ns = time.monotonic_ns()
         self.error: ApiError | None = None
+        self.call: Call | None = None
         self.streaming = False
         self.disconnected = False
         self._chunks: list[bytes] = []
@@ -99,12 +115,13 @@ class AsgiExchange:
             self._moved.clear()
             await self._moved.wait()
 
-    async def wait_for_leave(self, receive: Receive, work: "asyncio.Task[None]") -> None:
-        """Cancel the work when the client leaves."""
+    async def wait_for_leave(self, receive: Receive) -> None:
+        """Find out when the client leaves: then nothing more is put, and the pump stops."""
         while (await receive())["type"] != "http.disconnect":
             pass
         self.disconnected = True
-        work.cancel()
+        self._messages.clear()
+        self._moved.set()
 
     # -- as a Reply
 
@@ -144,7 +161,7 @@ class AsgiExchange:
         else:
             self.answer(error.status, refusal_lines(error) + headers, error_body(error))
 
-    def watch_silence(self, silence_s: float) -> None:
+    def watch_silence(self, silence_s: float, headers: Callable[[], bytes]) -> None:
         loop = asyncio.get_running_loop()
         self._wrote_at = loop.time()
 
@@ -153,7 +170,7 @@ class AsgiExchange:
                 return
             if loop.time() - self._wrote_at >= silence_s:
                 if not self.streaming:
-                    self.begin_stream(b"")
+                    self.begin_stream(headers())
                 self.send(_COMMENT)
             self._silence = loop.call_later(silence_s, look)
 
@@ -166,7 +183,8 @@ class AsgiExchange:
         self._moved.set()
 
     def _put(self, data: bytes, *, more: bool) -> None:
-        self._messages.append({"type": "http.response.body", "body": data, "more_body": more})
+        if not self.disconnected:
+            self._messages.append({"type": "http.response.body", "body": data, "more_body": more})
         self._wrote_at = asyncio.get_running_loop().time()
         if not more:
             self._ended = True

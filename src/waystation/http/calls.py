@@ -3,14 +3,16 @@
 import asyncio
 import logging
 from contextlib import aclosing
+from functools import partial
 
 from waystation.errors import ApiError, InvalidRequest, ServiceUnavailable
 from waystation.gateway.answer import Way, answer
 from waystation.gateway.call import Call
 from waystation.http.bounds import Bounds
 from waystation.http.exchange import Reply
+from waystation.http.repeats import KEY, Answers, Recorder, Tape, follow
 from waystation.http.unpack import unpack
-from waystation.terms import Done
+from waystation.terms import Done, Usage
 
 log = logging.getLogger("waystation.http")
 
@@ -18,25 +20,67 @@ _JSON_TYPES = (b"application/json", b"")
 _INTERNAL = "The server had an error while processing your request. Sorry about that! Quote the x-request-id when you report it."
 
 
-async def serve_call(exchange: Reply, way: Way, bounds: Bounds) -> None:
-    """Carry an exchange whose request is read to the end of its answer; the outermost layer, so nothing escapes it."""
+async def serve_call(exchange: Reply, way: Way, bounds: Bounds, answers: Answers | None = None) -> None:
+    """Carry an exchange whose request is read to the end of its answer; the outermost layer, so nothing escapes it.
+
+    `answers`: where calls with an Idempotency-Key are answered once; without it the header means nothing.
+    """
     call: Call | None = None
     try:
         call = read_call(exchange, bounds)
+        if answers is not None and KEY in exchange.fields:
+            await _once(exchange, call, way, bounds, answers)
+            return
+        exchange.call = call
         if call.request.stream:
             await _stream(exchange, call, way, bounds)
         else:
             await _whole(exchange, call, way)
-    except ApiError as error:
+    except (Exception, asyncio.CancelledError) as error:
+        _fail(exchange, call, error)
+
+
+async def _play(recorder: Recorder, call: Call, way: Way, bounds: Bounds, tape: Tape) -> None:
+    """Answer a call that is read onto a tape, errors too."""
+    recorder.tape = tape
+    try:
+        if call.request.stream:
+            await _stream(recorder, call, way, bounds)
+        else:
+            await _whole(recorder, call, way)
+    except (Exception, asyncio.CancelledError) as error:
+        _fail(recorder, call, error)
+
+
+def _fail(exchange: Reply, call: Call | None, error: BaseException) -> None:
+    """End an exchange with what went wrong. A fault of ours is told in the log only."""
+    if isinstance(error, ApiError):
         if error.detail:
             log.warning("%s %s: %s", exchange.request_id, error.code or error.type, error.detail)
         exchange.fail(error, _found_headers(call))
-    except asyncio.CancelledError:
+    elif isinstance(error, asyncio.CancelledError):
         if not exchange.disconnected:  # the server drains and this call took too long
             exchange.fail(ServiceUnavailable("The server is shutting down. Try again.", retry_after_ms=1000))
-    except Exception:
-        log.exception("%s failed", exchange.request_id)
+    else:
+        log.error("%s failed", exchange.request_id, exc_info=error)
         exchange.fail(ApiError(_INTERNAL))
+
+
+async def _once(exchange: Reply, call: Call, way: Way, bounds: Bounds, answers: Answers) -> None:
+    """Have a call with an Idempotency-Key answered once, and follow its answer. Every repeat shows its key first."""
+    caller = way.auth.identify(call)
+    stream = call.request.stream
+    reader = answers.open(
+        caller.project_id,
+        exchange.fields[KEY],
+        call.operation.value,
+        call.body,
+        call.request_id,
+        stream,
+        partial(_play, Recorder(exchange), call, way, bounds),
+    )
+    with reader:
+        await follow(exchange, reader, bounds, stream=stream)
 
 
 def read_call(exchange: Reply, bounds: Bounds) -> Call:
@@ -82,13 +126,15 @@ async def _whole(exchange: Reply, call: Call, way: Way) -> None:
 
 async def _stream(exchange: Reply, call: Call, way: Way, bounds: Bounds) -> None:
     with exchange.streams:
-        exchange.watch_silence(bounds.silence_s)
+        exchange.watch_silence(bounds.silence_s, lambda: _headers(call))
         async with aclosing(answer(call, way)) as events:
             async for event in events:
                 if not exchange.streaming:
                     exchange.begin_stream(_headers(call))
                 if type(event) is Done:
-                    exchange.finish(event.data)
+                    exchange.finish(
+                        event.data if event.tail is None else event.data + event.tail(event.usage or Usage())
+                    )
                 else:
                     exchange.send(event.data)
                     if exchange.stalled:  # a slow reader slows its upstream
@@ -102,16 +148,21 @@ def _headers(call: Call, done: Done | None = None) -> bytes:
         lines += b"x-waystation-cost: %b %b\r\n" % (nano(done.cost_nano), done.currency.encode())
     if call.attempts > 1:
         lines += b"x-waystation-attempts: %d\r\n" % call.attempts
+    if call.output_tokens_max is not None:
+        lines += b"x-waystation-budget-clamped: %d\r\n" % call.output_tokens_max
+    if call.limit_headers:
+        lines += call.limit_headers
     if call.ignored:
         lines += b"x-waystation-ignored: %b\r\n" % ", ".join(call.ignored).encode("ascii", "replace")
     return lines
 
 
 def _found_headers(call: Call | None) -> bytes:
-    """What is known of a failed call: where it went before it failed."""
-    if call is None or not call.deployment:
+    """What is known of a failed call: where it went before it failed, and what is left of its limits."""
+    if call is None:
         return b""
-    return b"x-waystation-deployment: %b\r\n" % call.deployment.encode()
+    where = b"x-waystation-deployment: %b\r\n" % call.deployment.encode() if call.deployment else b""
+    return where + call.limit_headers
 
 
 def nano(amount_nano: int) -> bytes:

@@ -28,8 +28,9 @@ from waystation.errors import (
 from waystation.gateway.answer import Way
 from waystation.http.bounds import Bounds
 from waystation.http.calls import serve_call
-from waystation.http.exchange import Exchange, StreamsOpen, as_cycle
+from waystation.http.exchange import Draining, Exchange, StreamsOpen, as_cycle
 from waystation.http.presented import Presented
+from waystation.http.repeats import Answers
 from waystation.http.routes import CALL_ROUTES
 
 _NOTHING: dict[bytes, bytes] = {}
@@ -40,12 +41,16 @@ _LINGER_S = 2.0  # how long a refused client may go on sending before the connec
 class Doorway:
     """What all connections of a worker share: the way, the bounds, the counters and the clock that looks for the late."""
 
-    def __init__(self, way: Way, bounds: Bounds, new_request_id: Callable[[], str]) -> None:
+    def __init__(
+        self, way: Way, bounds: Bounds, new_request_id: Callable[[], str], answers: Answers | None = None
+    ) -> None:
         self.way = way
+        self.answers = answers
         self.bounds = bounds
         self.new_request_id = new_request_id
         self.doors: set[Door] = set()
         self.streams = StreamsOpen(bounds.streams_max)
+        self.draining_calls = Draining()
         self.calls_total = 0
         self.draining = False
         self.now = 0.0  # loop time, as exact as deadlines need it: set by each look of `watch`
@@ -307,9 +312,11 @@ class Door(HttpToolsProtocol):
 
     async def _serve(self, exchange: Exchange) -> None:
         try:
-            await serve_call(exchange, self.doorway.way, self.bounds)
+            await serve_call(exchange, self.doorway.way, self.bounds, self.doorway.answers)
         finally:  # not by a callback of the task: that would be one more turn of the loop for each call
             self.tasks.discard(exchange.task)
+            if exchange.disconnected and exchange.call is not None:
+                self.doorway.draining_calls.calls.discard(exchange.call)
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,7 @@ from waystation.errors import ApiError, ServiceUnavailable
 from waystation.http.errors import error_body, error_event, error_headers
 
 if TYPE_CHECKING:
+    from waystation.gateway.call import Call
     from waystation.http.door import Door
     from waystation.http.routes import CallRoute
 
@@ -31,9 +33,29 @@ _CLOSE = b"connection: close\r\n"
 # A key travels in a header that no browser adds by itself, so any page may read what its own request was answered.
 _CORS = (
     b"access-control-allow-origin: *\r\naccess-control-expose-headers: "
-    b"x-request-id, openai-processing-ms, retry-after, retry-after-ms, x-waystation-cost, x-waystation-deployment\r\n"
+    b"x-request-id, openai-processing-ms, retry-after, retry-after-ms, x-waystation-cost, x-waystation-deployment, "
+    b"x-waystation-budget-clamped, idempotent-replayed\r\n"
 )
 _COMMENT = b": still working\n\n"
+
+
+DRAINING_MAX = 256
+"""Answers of a worker that are read to their end though their client has gone; one more is cancelled."""
+
+
+class Draining:
+    """Counts the calls whose client has gone and whose answer is still read, and lets in no more than `most`."""
+
+    def __init__(self, most: int = DRAINING_MAX) -> None:
+        self.most = most
+        self.calls: set[Call] = set()
+
+    def takes(self, call: Call | None) -> bool:
+        """Whether a call whose client leaves goes on. `call` None: it is not even read."""
+        if call is None or not call.drain or len(self.calls) >= self.most:
+            return False
+        self.calls.add(call)
+        return True
 
 
 class StreamsOpen:
@@ -60,6 +82,7 @@ class Reply(Protocol):
     request_id: str
     started_ns: int
     error: ApiError | None  # the request was refused before it was read
+    call: Call | None  # what was read of it, while it is answered
     streaming: bool
     disconnected: bool
 
@@ -79,7 +102,7 @@ class Reply(Protocol):
     def send(self, data: bytes) -> None: ...
     def finish(self, data: bytes) -> None: ...
     def fail(self, error: ApiError, headers: bytes = b"") -> None: ...
-    def watch_silence(self, silence_s: float) -> None: ...
+    def watch_silence(self, silence_s: float, headers: Callable[[], bytes]) -> None: ...
 
 
 class _NoEvent:
@@ -99,6 +122,7 @@ class Exchange:
         "_head",
         "_silence",
         "body_size",
+        "call",
         "disconnected",
         "door",
         "error",
@@ -132,6 +156,7 @@ class Exchange:
         self.request_id = request_id
         self.started_ns = started_ns
         self.error: ApiError | None = None  # the door refuses it: no call is made of it
+        self.call: Call | None = None
         self.read_whole = False
         self.body_size = 0
         self._chunks: list[bytes] = []
@@ -166,7 +191,7 @@ class Exchange:
 
     @property
     def stalled(self) -> bool:
-        return self.door.flow.write_paused
+        return self.door.flow.write_paused and not self.disconnected
 
     async def drained(self) -> None:
         await self.door.drained()
@@ -228,8 +253,11 @@ class Exchange:
             return
         self.answer(error.status, refusal_lines(error) + headers, error_body(error))
 
-    def watch_silence(self, silence_s: float) -> None:
-        """From now on send a comment whenever nothing was sent for `silence_s`; begins the stream if need be."""
+    def watch_silence(self, silence_s: float, headers: Callable[[], bytes]) -> None:
+        """From now on send a comment whenever nothing was sent for `silence_s`; begins the stream if need be.
+
+        `headers` is asked then: what is known of the call by that time.
+        """
         loop = self.door.loop
         self.wrote_at = loop.time()
 
@@ -239,7 +267,7 @@ class Exchange:
             wait_s = self.wrote_at + silence_s - loop.time()
             if wait_s <= 0:
                 if not self.streaming:
-                    self.begin_stream(b"")
+                    self.begin_stream(headers())
                 self.send(_COMMENT)
                 wait_s = silence_s
             self._silence = loop.call_later(wait_s, look)
@@ -247,10 +275,10 @@ class Exchange:
         self._silence = loop.call_later(silence_s, look)
 
     def leave(self) -> None:
-        """The client has gone: stop the call, which settles what it used."""
+        """The client has gone: stop the call, which settles what it used; or let it come to its end unheard."""
         self.disconnected = True
         self._stop_timer()
-        if self.task is not None:
+        if self.task is not None and not self.door.doorway.draining_calls.takes(self.call):
             self.task.cancel()
 
     def _stop_timer(self) -> None:

@@ -110,12 +110,17 @@ class Engine:
     async def send(
         self, provider: EngineProvider, operation: Operation, body: dict[str, Any], name: str, project: str = "p"
     ) -> AsyncIterator[Event]:
-        data = msgspec.json.encode({"model": name, **body})
-        call = Call(operation, "req_1", data, READERS[operation](data), None, {}, "127.0.0.1", time.monotonic_ns())
+        call = self.call(operation, body, name)
         call.project = project
         async with aclosing(provider.send(call, self.model(operation))) as events:
             async for event in events:
                 yield event
+
+    def call(self, operation: Operation, body: dict[str, Any], name: str = "gpt-4o-mini") -> Call:
+        data = msgspec.json.encode({"model": name, **body})
+        call = Call(operation, "req_1", data, READERS[operation](data), None, {}, "127.0.0.1", time.monotonic_ns())
+        call.project = "p"
+        return call
 
     def model(self, operation: Operation) -> Model:
         local = EMBEDDING_MODEL if operation is Operation.EMBEDDINGS else self.chat

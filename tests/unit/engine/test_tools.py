@@ -71,9 +71,12 @@ def test_bias_is_translated_or_refused() -> None:
 
 
 def test_the_smallest_limit_counts() -> None:
-    assert output_limit({}, 100) == 100
-    assert output_limit({"max_tokens": 7, "max_completion_tokens": 9}, 100) == 7
-    assert output_limit({"max_tokens": 700}, 100) == 100
+    assert output_limit(None, 100, None) == 100
+    assert output_limit(7, 100, None) == 7
+    assert output_limit(700, 100, None) == 100
+    assert output_limit(7, 100, 5) == 5
+    assert output_limit(None, 100, 5) == 5
+    assert output_limit(7, 100, 50) == 7
 
 
 def test_stops() -> None:

@@ -18,6 +18,7 @@ from waystation.errors import ModelNotFound
 from waystation.gateway.call import Call
 from waystation.http.bounds import Bounds
 from waystation.http.door import Doorway
+from waystation.http.repeats import Answers
 from waystation.terms import Abilities, Caller, Deployment, Done, Event, Model, Operation, Piece, Price, Usage
 
 BOUNDS = Bounds(
@@ -44,7 +45,7 @@ MODEL = Model(
 class StandingWay:
     """A way whose routing is a function of the test; `closed` counts the answers that were closed before their end."""
 
-    def __init__(self, attempt: Callable[[Call], AsyncGenerator[Event]] | None = None) -> None:
+    def __init__(self, attempt: Callable[[Call], AsyncGenerator[Event]] | None = None, *, drain: bool = False) -> None:
         self.auth: Any = self
         self.catalogue: Any = self
         self.policy: Any = self
@@ -53,11 +54,12 @@ class StandingWay:
         self.calls: list[Call] = []
         self.closed = 0
         self.settled = 0
+        self.drain = drain  # what the caller's project says
         self._attempt = attempt or echo
 
     def identify(self, call: Call) -> Caller:
         self.calls.append(call)
-        return Caller("key", "project", "organization")
+        return Caller("key", "project", "organization", drain=self.drain)
 
     def resolve(self, call: Call, caller: Caller) -> Model:
         if call.request.model == "missing":
@@ -110,13 +112,14 @@ def stand(
     way: StandingWay | None = None,
     bounds: Bounds = BOUNDS,
     watch_every_s: float = 0.02,
+    answers: Answers | None = None,
 ) -> StandingWay:
     """Run a scenario against a door on a free port of loopback."""
     way = way or StandingWay()
 
     async def run() -> None:
         numbers = itertools.count(1)
-        doorway = Doorway(way, bounds, lambda: f"req_{next(numbers):032x}")
+        doorway = Doorway(way, bounds, lambda: f"req_{next(numbers):032x}", answers)
 
         async def page(request: Any) -> PlainTextResponse:
             return PlainTextResponse(f"page {(await request.body()).decode()}")

@@ -13,13 +13,14 @@ from uvicorn.server import Server
 from tests.unit.http.door_stand import BOUNDS, Line, StandingWay, chat
 from waystation.gateway.call import Call
 from waystation.http.asgi import AsgiCalls
-from waystation.terms import Event, Piece
+from waystation.http.repeats import Answers
+from waystation.terms import Done, Event, Piece, Usage
 
 
-def serve(way: StandingWay, scenario: Callable[[Line], Awaitable[None]]) -> None:
+def serve(way: StandingWay, scenario: Callable[[Line], Awaitable[None]], answers: Answers | None = None) -> None:
     async def run() -> None:
         numbers = itertools.count(1)
-        app = AsgiCalls(way, BOUNDS, lambda: f"req_{next(numbers):032x}", Starlette())
+        app = AsgiCalls(way, BOUNDS, lambda: f"req_{next(numbers):032x}", Starlette(), answers)
         config = Config(app, lifespan="off", log_config=None, access_log=False, port=0, ws="none")
         config.load()
         server = Server(config)
@@ -82,3 +83,29 @@ def test_a_client_that_leaves_cancels_its_answer() -> None:
         await left.wait()
 
     serve(StandingWay(endless), scenario)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_where_the_project_says_so_an_answer_is_read_to_its_end_though_the_client_has_left(stream: bool) -> None:
+    began, left, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def long(call: Call) -> AsyncGenerator[Event]:
+        began.set()
+        if stream:
+            yield Piece(b"data: {}\n\n")
+        await left.wait()
+        if stream:
+            for _ in range(100):  # more than may wait for a reader
+                yield Piece(b"data: {}\n\n")
+        yield Done(b"{}", Usage(1, 1))
+        ended.set()
+
+    async def scenario(line: Line) -> None:
+        line.send(chat(stream=stream))
+        await began.wait()
+        line.writer.transport.abort()
+        await asyncio.sleep(0.05)
+        left.set()
+        await ended.wait()
+
+    serve(StandingWay(long, drain=True), scenario)

@@ -214,6 +214,52 @@ def test_a_client_that_leaves_cancels_its_answer() -> None:
     stand(scenario, way)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("draining_max", [1, 0])
+def test_where_the_project_says_so_an_answer_is_read_to_its_end_though_the_client_has_left(
+    stream: bool, draining_max: int
+) -> None:
+    left = asyncio.Event()
+    ended: list[str] = []
+
+    async def long(call: Call) -> AsyncGenerator[Event]:
+        if stream:
+            yield Piece(b"data: " + b"x" * 5_000_000 + b"\n\n")  # more than the sockets take: it waits for the reader
+        began.set()
+        await left.wait()
+        for _ in range(3):
+            if stream:
+                yield Piece(b"data: " + b"x" * 100_000 + b"\n\n")
+            await asyncio.sleep(0)
+        yield Done(b"{}", Usage(1, 1))
+        ended.append(call.request_id)
+
+    way = StandingWay(long, drain=True)
+    began = asyncio.Event()
+
+    async def scenario(at: Stand) -> None:
+        at.doorway.draining_calls.most = draining_max
+        line = await at.connect()
+        line.send(chat(stream=stream))
+        if stream:
+            await line.head()
+        else:
+            await began.wait()
+        line.writer.transport.abort()
+        while at.doorway.doors:
+            await asyncio.sleep(0.005)
+        assert len(at.doorway.draining_calls.calls) == draining_max
+        left.set()
+        while not way.settled:
+            await asyncio.sleep(0.005)
+        assert len(ended) == draining_max, "read to its end, or cancelled where too many are"
+        while at.doorway.draining_calls.calls:
+            await asyncio.sleep(0.005)
+        assert at.doorway.streams.count == 0
+
+    stand(scenario, way)
+
+
 def test_a_slow_reader_slows_its_upstream() -> None:
     sent = 0
 
@@ -264,6 +310,39 @@ def test_a_silent_stream_gets_comments() -> None:
         assert body.endswith(b"data: [DONE]\n\n")
 
     stand(scenario, StandingWay(silent), msgspec.structs.replace(BOUNDS, silence_s=0.05))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("silence_s", [15.0, 0.01])
+def test_an_answer_that_is_clamped_says_so_in_its_head(stream: bool, silence_s: float) -> None:
+    async def clamped(call: Call) -> AsyncGenerator[Event]:
+        call.output_tokens_max = 77
+        call.limit_headers = b"x-ratelimit-limit-requests: 60\r\n"
+        await asyncio.sleep(0.03)
+        yield Done(b"{}", Usage(1, 1))
+
+    async def scenario(at: Stand) -> None:
+        _, headers, _ = await at.ask(chat(stream=stream))
+        assert headers["x-waystation-budget-clamped"] == "77"
+        assert headers["x-ratelimit-limit-requests"] == "60"
+
+    stand(scenario, StandingWay(clamped), msgspec.structs.replace(BOUNDS, silence_s=silence_s))
+
+
+def test_the_last_events_may_tell_what_the_ledger_counted() -> None:
+    class Counting(StandingWay):
+        def meter(self, event: Event) -> Event:
+            if isinstance(event, Done):
+                event.usage = Usage(3, 4)
+            return event
+
+    async def cut(call: Call) -> AsyncGenerator[Event]:
+        yield Done(b"data: {}\n\n", None, tail=lambda usage: b"data: %d\n\n" % usage.output_tokens)
+
+    async def scenario(at: Stand) -> None:
+        assert (await at.ask(chat(stream=True)))[2] == b"data: {}\n\ndata: 4\n\n"
+
+    stand(scenario, Counting(cut))
 
 
 def test_an_error_within_a_stream_is_its_last_event() -> None:

@@ -11,7 +11,7 @@ from waystation.errors import ApiError, UpstreamFailed
 from waystation.gateway.call import Call
 from waystation.providers.openai.body import outgoing
 from waystation.providers.openai.refusals import fault, refusal, status_in
-from waystation.providers.openai.stream import ErrorEvent, Stream
+from waystation.providers.openai.stream import TIERS, ErrorEvent, Stream
 from waystation.providers.openai.usage import read_usage
 from waystation.terms import Done, Event, Model, Operation
 from waystation.wire.http import Disconnected, Http, HttpFault, Origin, Response, Timeouts, encode_headers
@@ -60,9 +60,11 @@ class _Whole(msgspec.Struct):
     choices: msgspec.Raw = _NULL
     data: msgspec.Raw = _NULL  # of embeddings
     usage: msgspec.Raw = _NULL
+    service_tier: msgspec.Raw = _NULL
 
 
 _whole = msgspec.json.Decoder(_Whole)
+_TIER_OF = {msgspec.json.encode(tier): tier for tier in TIERS}
 
 
 class OpenAI:
@@ -104,7 +106,7 @@ class OpenAI:
                         raise UpstreamFailed(f"The provider of the model `{model.name}` did not stream.")
                     yield done
                     return
-                stream = Stream(call.request.include_usage)
+                stream, choices = Stream(call.request.include_usage), call.request.choices
                 while not stream.over:
                     try:
                         data = await response.next()
@@ -114,9 +116,16 @@ class OpenAI:
                         raise
                     if not data:
                         break
-                    piece = stream.feed(data)
-                    if piece is not None:
-                        yield piece
+                    cut = call.cut and not stream.all_ended(choices)
+                    if not cut:
+                        piece = stream.feed(data)
+                        if piece is not None:
+                            yield piece
+                        cut = call.cut and not stream.all_ended(choices)
+                    if cut:
+                        response.close()
+                        yield stream.cut(completion=call.operation is Operation.COMPLETION)
+                        return
                 piece, done = stream.finish()
                 response.drain()
                 if piece is not None:
@@ -136,7 +145,10 @@ class OpenAI:
             raise UpstreamFailed("The provider sent what is no answer.", detail=f"{len(body)} bytes: {error}") from None
         if whole.choices == _NULL and whole.data == _NULL:
             raise self._refused(status_in(body), {}, body, model)
-        return Done(body, read_usage(bytes(whole.usage)))
+        usage = read_usage(bytes(whole.usage))
+        if usage is not None and whole.service_tier != _NULL:
+            usage.tier = _TIER_OF.get(bytes(whole.service_tier))
+        return Done(body, usage)
 
     async def _refusal(self, response: Response, model: Model) -> ApiError:
         try:

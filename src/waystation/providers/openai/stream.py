@@ -11,9 +11,9 @@ import msgspec
 from waystation.errors import UpstreamFailed
 from waystation.providers.openai.usage import read_usage
 from waystation.terms import Done, Piece, Usage
+from waystation.wire.endings import DONE, cut_short
 from waystation.wire.sse import EVENT_BYTES_MAX, EventTooLarge, Framer, data_of
 
-DONE = b"data: [DONE]\n\n"
 _NULL = msgspec.Raw(b"null")
 
 
@@ -48,13 +48,18 @@ class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: msgspec.Raw = _NULL
     error: msgspec.Raw = _NULL
+    service_tier: str | None = None
 
 
 class _OddChunk(msgspec.Struct):
     choices: list[dict[str, Any]] | None = None
     usage: msgspec.Raw = _NULL
     error: msgspec.Raw = _NULL
+    service_tier: Any = None
 
+
+TIERS = frozenset(("flex", "priority", "batch"))
+"""Service tiers that have prices of their own; an answer at another costs what the model costs."""
 
 _chunk = msgspec.json.Decoder(_Chunk)
 _odd_chunk = msgspec.json.Decoder(_OddChunk)
@@ -76,7 +81,7 @@ class Stream:
     call is settled.
     """
 
-    __slots__ = ("_begun", "_ended", "_fault", "_framer", "_include_usage", "_tail", "done", "usage")
+    __slots__ = ("_begun", "_ended", "_fault", "_framer", "_include_usage", "_last", "_tail", "_tier", "done", "usage")
 
     def __init__(self, include_usage: bool, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
         self._begun: set[int] = set()  # by index of the choice
@@ -84,7 +89,9 @@ class Stream:
         self._fault: ErrorEvent | UpstreamFailed | None = None  # comes after what was good
         self._framer = Framer(event_bytes_max)
         self._include_usage = include_usage
+        self._last = b"{}"  # the JSON of the last chunk with choices
         self._tail = b""
+        self._tier: str | None = None  # one of TIERS
         self.done = False  # [DONE] has come
         self.usage: Usage | None = None
 
@@ -97,6 +104,15 @@ class Stream:
     def complete(self) -> bool:
         """Every choice has its finish_reason: nothing is missing, even if `[DONE]` never comes."""
         return self.done or (bool(self._ended) and self._begun <= self._ended)
+
+    def all_ended(self, choices: int) -> bool:
+        """Whether so many choices have their finish_reason: what still comes costs nothing."""
+        return self.done or len(self._ended) >= choices
+
+    def cut(self, *, completion: bool) -> Done:
+        """The end of a stream of which nothing more is to be passed on, though more would come."""
+        unended = self._begun - self._ended
+        return cut_short(self._last, unended, completion=completion, usage_asked=self._include_usage)
 
     def feed(self, data: bytes) -> Piece | None:
         """What goes on of the events that are whole now. Raises ErrorEvent; UpstreamFailed on nonsense."""
@@ -116,6 +132,8 @@ class Stream:
                 self.done = True
         if not self.complete:
             raise UpstreamFailed("The provider broke off its answer.", detail="the stream ended without finish_reason")
+        if self.usage is not None:
+            self.usage.tier = self._tier
         return piece, Done(self._tail + DONE, self.usage)
 
     def _pass(self, events: list[bytes]) -> Piece | None:
@@ -150,12 +168,15 @@ class Stream:
             chunk = _even(data)
         except (msgspec.DecodeError, RecursionError):
             raise _nonsense(data) from None
+        if chunk.service_tier in TIERS:
+            self._tier = chunk.service_tier
         if chunk.usage != _NULL:
             self.usage = read_usage(bytes(chunk.usage)) or self.usage
         if not chunk.choices:
             if chunk.error != _NULL:
                 raise ErrorEvent(data)
             return self._include_usage and chunk.usage == _NULL
+        self._last = data
         for choice in chunk.choices:
             self._begun.add(choice.index)
             if choice.finish_reason is not None:
@@ -204,7 +225,8 @@ def _even(data: bytes) -> _Chunk:
                 finish_reason=None if reason is None else str(reason),
             )
         )
-    return _Chunk(choices, odd.usage, odd.error)
+    tier = odd.service_tier if isinstance(odd.service_tier, str) else None
+    return _Chunk(choices, odd.usage, odd.error, tier)
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.unit.providers.openai.stand import (
     KEY,
+    Settings,
     chat_call,
     chunks,
     completion_call,
@@ -20,7 +22,7 @@ from waystation.errors import ApiError
 from waystation.gateway.call import Call
 from waystation.providers.openai.provider import OpenAI
 from waystation.runtime.http_client import HttpClient
-from waystation.terms import Piece, Usage
+from waystation.terms import Done, Piece, Usage
 from waystation.testing.script import ARGUMENTS, CHINESE, REASONS, WORDS
 from waystation.testing.upstream import Upstream
 
@@ -286,6 +288,63 @@ def test_a_cancelled_task_cancels_the_call_upstream() -> None:
         assert upstream.meter.open_connections == 0
 
     play(story)
+
+
+@pytest.mark.parametrize("asked", [chat_call, completion_call])
+@pytest.mark.parametrize("usage_asked", [False, True])
+def test_a_stream_that_is_cut_ends_as_one_that_is_too_long(asked: Callable[..., Call], usage_asked: bool) -> None:
+    async def story(provider: OpenAI, upstream: Upstream, http: HttpClient) -> None:
+        upstream.pace_s = 0.002
+        call = asked(stream=True, stream_options={"include_usage": usage_asked})
+        pieces: list[Piece] = []
+        done = None
+        async for event in provider.send(call, model_of("fake")):
+            if isinstance(event, Done):
+                done = event
+                break
+            pieces.append(event)
+            call.cut = len(pieces) == 3
+        assert done is not None
+        assert len(pieces) == 3
+        assert done.usage is None, "the ledger counts"
+        first, last = chunks(*pieces)[0], chunks(done)
+        assert [chunk["choices"][0]["finish_reason"] for chunk in last] == ["length"]
+        assert [(chunk["id"], chunk["model"]) for chunk in last] == [(first["id"], first["model"])]
+        assert last[0]["waystation"] == {"budget_clamped": True}
+        tail = done.data if done.tail is None else done.tail(Usage(3, 4, 1))
+        assert tail.endswith(b"data: [DONE]\n\n")
+        if usage_asked:
+            usage = json.loads(tail.partition(b"\n")[0][6:])["usage"]
+            assert (usage["prompt_tokens"], usage["total_tokens"]) == (3, 7)
+            assert usage["prompt_tokens_details"]["cached_tokens"] == 1
+        while not upstream.meter.cancelled:
+            await asyncio.sleep(0.002)
+
+    play(story)
+
+
+def test_a_stream_whose_text_is_whole_is_not_cut_any_more() -> None:
+    """All that is still to come is the usage, and that is what an exact bill is made of."""
+
+    async def story(provider: OpenAI, upstream: Upstream, http: HttpClient) -> None:
+        upstream.pace_s = 0.002
+        call = chat_call(stream=True)
+        async for event in provider.send(call, model_of("fake")):
+            if isinstance(event, Done):
+                assert event.usage is not None
+            else:
+                call.cut = b'"finish_reason":"stop"' in event.data
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("said", "tier"), [("default", None), ("flex", "flex"), ("priority", "priority"), (None, None), ({"odd": 1}, None)]
+)
+def test_the_tier_that_was_served_goes_with_the_usage(said: Any, tier: str | None) -> None:
+    provider = OpenAI(Settings("http://there.example/v1"), HttpClient())
+    body = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2}, "service_tier": said}
+    assert provider._done(json.dumps(body).encode(), model_of("fake")).usage == Usage(5, 2, tier=tier)
 
 
 def test_one_connection_carries_calls_one_after_another() -> None:

@@ -143,6 +143,35 @@ def test_an_answer_is_whole_with_done_or_every_finish_reason(data: bytes, whole:
             read(data, [])
 
 
+@pytest.mark.parametrize(
+    ("said", "tier"),
+    [
+        ([None, None], None),
+        (["default", "default"], None),
+        (["flex", "flex"], "flex"),
+        ([None, "priority"], "priority"),
+        (["batch", None], "batch"),
+        (["auto", "something new"], None),
+        ([{"odd": 1}, "flex"], "flex"),
+    ],
+)
+def test_the_tier_that_was_served_goes_with_the_usage(said: list[Any], tier: str | None) -> None:
+    chunks = [event({"choices": [{"delta": {}}], "service_tier": each}) for each in said]
+    usage = event({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2}})
+    _, _, done = read(b"".join(chunks) + usage + END, [])
+    assert done.usage == Usage(5, 2, tier=tier)
+
+
+def test_only_choices_that_have_begun_and_not_ended_are_cut() -> None:
+    stream = Stream(False)
+    stream.feed(event({"id": "x", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}))
+    assert not stream.all_ended(3)
+    stream.feed(event({"id": "x", "choices": [{"index": 2, "delta": {}}, {"index": 1, "delta": {}}]}))
+    ends = stream.cut(completion=False).data.split(b"\n\n")
+    assert [json.loads(end[6:])["choices"][0]["index"] for end in ends[:-2]] == [1, 2]
+    assert ends[-2:] == [b"data: [DONE]", b""]
+
+
 def test_an_event_without_end_is_refused() -> None:
     stream = Stream(False, event_bytes_max=1000)
     with pytest.raises(UpstreamFailed, match="too large"):
