@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from waystation.metering.price_text import decimal_of, written_price
 from waystation.settings import Secret, Settings, SettingsError, load_settings, nano_of, read_price
-from waystation.settings_prices import decimal_of, read_price_text, written_price
+from waystation.settings_prices import read_price_text
 from waystation.terms import Price
 
 PROVIDER = '[providers.up]\nbase_url = "https://up.example/v1"\n'

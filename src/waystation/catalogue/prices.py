@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
-from waystation.errors import PriceMissing
-from waystation.metering.price_rules import is_free
+from waystation.errors import InvalidRequest, PriceMissing
+from waystation.metering.price_rules import check_price, is_free
 from waystation.terms import Model, Price, Step
 
 NANO = 10**9
@@ -98,9 +98,15 @@ class Prices:
                 f"but no exchange rate from {price.currency} to {currency} is known.",
                 detail=f"waystation prices rate {price.currency} {currency} RATE",
             )
-        return _scaled(
+        converted = _scaled(
             price, rate.rate_nano, currency, f"{price.source}; {price.currency} to {currency} ({rate.source})"
         )
+        try:
+            return check_price(converted)
+        except InvalidRequest as error:
+            raise PriceMissing(
+                f"The price of the model `{model.name}` can't be said in {currency}: {error.message}"
+            ) from None
 
 
 def _newest(rows: Iterable[Dated], at: int) -> Dated | None:

@@ -64,6 +64,13 @@ class Catalogue:
             return found[1]
         return self._price(model, caller)
 
+    def effective_at(self, model: Model, caller: Caller) -> int | None:
+        """Since when a caller's price holds (UTC seconds); None: it is the model's own, which has no day."""
+        if self._now_s is None:
+            return None
+        row = self._prices.row_of(model, caller.organization_id, caller.project_id, self._now_s())
+        return None if row is None else row.effective_at
+
     def _price(self, model: Model, caller: Caller) -> Model:
         assert self._now_s is not None
         price = self._prices.price_of(model, caller.organization_id, caller.project_id, caller.currency, self._now_s())

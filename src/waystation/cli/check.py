@@ -21,8 +21,8 @@ from waystation.cli.words import say
 from waystation.engine.model import DEFAULT_CHAT_FILE
 from waystation.engine.sources import present
 from waystation.inventory import check_gguf, has_engine
+from waystation.metering.price_text import decimal_of
 from waystation.settings import ProviderSettings, Settings, SettingsError
-from waystation.settings_prices import decimal_of
 from waystation.wire.gguf import NotGguf
 
 CONNECT_TIMEOUT_S = 5.0

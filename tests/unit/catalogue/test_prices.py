@@ -108,7 +108,13 @@ def test_what_is_unmetered_or_free_needs_no_rate(price: Price | None) -> None:
     assert converted == (None if price is None else Price("USD", 0, 0))
 
 
-@given(st.integers(0, 10**13), st.integers(1, 10**15))
+def test_a_price_that_a_rate_makes_impossible_is_refused() -> None:
+    prices = Prices(rates=[rate(1, 10**15)])
+    with pytest.raises(PriceMissing, match="can't be said in USD"):
+        prices.price_of(model(Price("CNY", 10**13, 1)), "org", "proj", "USD", 1)
+
+
+@given(st.integers(0, 10**12), st.integers(1, 10**10))
 def test_a_conversion_is_never_more_than_half_a_nano_off(amount: int, rate_nano: int) -> None:
     prices = Prices(rates=[rate(1, rate_nano)])
     converted = prices.price_of(model(Price("CNY", amount, 1)), "org", "proj", "USD", 1)
