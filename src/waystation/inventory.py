@@ -11,7 +11,7 @@ from typing import NamedTuple
 from msgspec import structs
 
 from waystation.accounts.model import LocalModel as PricedModel
-from waystation.catalogue.build import FREE, Offer
+from waystation.catalogue.build import FREE, Offer, build_models
 from waystation.engine.model import (
     CONTEXT_TOKENS_DEFAULT,
     DEFAULT_CHAT_FILE,
@@ -22,7 +22,7 @@ from waystation.engine.model import (
 )
 from waystation.engine.sources import present
 from waystation.settings import ModelSettings, Settings
-from waystation.terms import ENGINE, Price
+from waystation.terms import ENGINE, Model, Price
 from waystation.wire.gguf import NotGguf, read_head
 
 GGUF_MAGIC = b"GGUF"
@@ -101,6 +101,14 @@ def first_model(settings: Settings) -> str:
 
 
 # -- as the catalogue offers them
+
+
+def all_models(settings: Settings, added: Sequence[PricedModel]) -> dict[str, Model]:
+    """Every model that callers may name, by name, with its own price; as a gateway worker makes them."""
+    local = local_models(settings, [Added(model.name, model.path, model.kind) for model in added])
+    offers = [provider_offer(model) for model in settings.models.values() if model.provider is not None]
+    offers += [local_offer(model, settings.models.get(model.name), added) for model in local.values()]
+    return build_models(offers, DEFAULT_CHAT_FILE.model, EMBEDDING_MODEL.name, with_aliases=not settings.providers)
 
 
 def provider_offer(model: ModelSettings) -> Offer:

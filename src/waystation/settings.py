@@ -5,13 +5,15 @@ file, which wins over the defaults. How values are read and mistakes are named i
 """
 
 import re
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from waystation.settings_prices import nano_of, read_price
+from waystation.catalogue.book.lookup import known_price
+from waystation.settings_prices import CURRENCIES, nano_of, read_price
 from waystation.settings_reader import Reader, Secret, SettingsError, nearest, setting
 from waystation.terms import Price
 
@@ -159,9 +161,11 @@ def load_settings(
     data: Path | None,
     environ: Mapping[str, str],
     overrides: Mapping[str, object] | None = None,
+    at: int | None = None,
 ) -> Settings:
     """Read all settings. `overrides` are the command line's, by key ("server.port"), and win over everything.
 
+    `at` (UTC seconds; now) says which of the price book's dated prices hold for models without a price of their own.
     Without a `config` it is WAYSTATION_CONFIG, else waystation.toml in the data folder where there is one.
     Raises SettingsError with every problem found.
     """
@@ -170,7 +174,8 @@ def load_settings(
     path = _absolute(named) if named else data / "waystation.toml"
     tables = _read_toml(path) if named or path.is_file() else None
     read = Reader(environ, str(path) if tables is not None else "settings", path.parent)
-    settings = _assemble(read, tables or {}, dict(overrides or {}), data, path if tables is not None else None)
+    at = int(time.time()) if at is None else at
+    settings = _assemble(read, tables or {}, dict(overrides or {}), data, path if tables is not None else None, at)
     if settings is None:
         raise SettingsError(read.problems)
     return settings
@@ -190,15 +195,15 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 PRICE_MISSING = (
-    'is missing, and an unknown price is never free: say { currency = "USD", input = "2.50", output = "10.00" } '
-    '(for a million tokens), 0 or "unmetered"'
+    "is missing, and an unknown price is never free (the price book does not know this model there): "
+    'say { currency = "USD", input = "2.50", output = "10.00" } (for a million tokens), 0 or "unmetered"'
 )
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 TOPICS = ("server", "engine", "providers", "models")
 
 
 def _assemble(
-    read: Reader, tables: dict[str, Any], overrides: dict[str, object], data: Path, config: Path | None
+    read: Reader, tables: dict[str, Any], overrides: dict[str, object], data: Path, config: Path | None, at: int
 ) -> Settings | None:
     known = (*TOPICS, "models_folder", "database_url")
     for key in tables:
@@ -208,7 +213,8 @@ def _assemble(
     server = read.topic(ServerSettings, "server", tables.get("server", {}), over=given["server"])
     engine = read.topic(EngineSettings, "engine", tables.get("engine", {}), over=given["engine"])
     providers = _providers(read, tables.get("providers", {}))
-    models = _models(read, tables.get("models", {}), set(tables.get("providers", {})))
+    named = tables.get("providers", {})
+    models = _models(read, tables.get("models", {}), set(named) if isinstance(named, dict) else set(), providers, at)
     models_folder = _text(read, "WAYSTATION_MODELS", "models_folder", tables)
     database_url = _text(read, "WAYSTATION_DATABASE_URL", "database_url", tables)
     if read.problems or server is None or engine is None:
@@ -274,22 +280,42 @@ def _is_base_url(url: str) -> bool:
     ) is not None and not (set(url) & set("?#@"))
 
 
-def _models(read: Reader, tables: Any, providers: set[str]) -> dict[str, ModelSettings]:
+def _models(
+    read: Reader, tables: Any, named: set[str], providers: dict[str, ProviderSettings], at: int
+) -> dict[str, ModelSettings]:
     models: dict[str, ModelSettings] = {}
     for name, table in _named(read, "models", tables):
         key = f'models."{name}"'
+        given = table.get("price")
+        from_book = given is None or (isinstance(given, dict) and given.keys() == {"currency"})
         try:
-            price = read_price(table["price"]) if "price" in table else None
+            price = None if from_book else read_price(given)
         except ValueError as error:
             read.complain(f"{key}.price", str(error))
             continue
-        if "price" not in table:
-            read.complain(f"{key}.price", PRICE_MISSING)
         model = read.topic(ModelSettings, f"models.{name}", table, also=("price",), name=name, price=price)
+        if from_book:
+            price = _book_price(read, name, table, providers, at)
+            if price is None:
+                read.complain(f"{key}.price", PRICE_MISSING)
         if model is not None:
-            _check_model(read, key, model, providers)
-            models[name] = _filled(model)
+            _check_model(read, key, model, named)
+            models[name] = _filled(replace(model, price=price))
     return models
+
+
+def _book_price(
+    read: Reader, name: str, table: dict[str, Any], providers: dict[str, ProviderSettings], at: int
+) -> Price | None:
+    """What the price book says of a provider's model; of a file of one's own it says nothing."""
+    provider = providers.get(str(table.get("provider")))
+    if provider is None:
+        return None
+    currency = table["price"]["currency"] if "price" in table else None
+    if currency is not None and currency not in CURRENCIES:
+        read.complain(f'models."{name}".price', f"has the currency {currency!r}; it must be one of {CURRENCIES}")
+        return None
+    return known_price(provider.name, provider.base_url, str(table.get("model") or name), at, currency)
 
 
 def _check_model(read: Reader, key: str, model: ModelSettings, providers: set[str]) -> None:

@@ -1,15 +1,16 @@
-"""Read a model's price as people write it, exactly: decimal text in, integers of 10⁻⁹ out. No float is ever money."""
+"""Read a price as people write it, exactly: decimal text in, integers of 10⁻⁹ out. No float is ever money."""
 
 import re
+import tomllib
 from typing import Any
 
-from waystation.terms import Price
+from waystation.errors import InvalidRequest
+from waystation.metering.price_rules import check_price
+from waystation.metering.price_text import NANO_DIGITS, STEP_RATES, TOKEN_RATES, UNITS
+from waystation.terms import Price, Step
 
-NANO_DIGITS = 9
 WHOLE_DIGITS_MAX = 9  # a price for a million tokens above 10⁹ is a slip of the keyboard
 CURRENCIES = ("USD", "CNY")
-PARTS = ("input", "output", "cached_input")
-
 _DECIMAL = re.compile(rf"(\d{{1,{WHOLE_DIGITS_MAX}}})(?:\.(\d{{1,{NANO_DIGITS}}}))?")
 
 FREE = Price(currency="USD", input_nano_per_million=0, output_nano_per_million=0, cached_input_nano_per_million=0)
@@ -19,7 +20,7 @@ def nano_of(text: str) -> int:
     """A decimal number as 10⁻⁹ of its unit: "2.50" is 2_500_000_000. Raises ValueError unless that is exact."""
     match = _DECIMAL.fullmatch(text.strip())
     if match is None or not text.isascii():
-        raise ValueError(f'is {text!r}; an amount looks like "2.50", with at most {NANO_DIGITS} decimals')
+        raise ValueError(f'is {text[:40]!r}; an amount looks like "2.50", with at most {NANO_DIGITS} decimals')
     whole, decimals = match[1], match[2] or ""
     return int(whole + decimals.ljust(NANO_DIGITS, "0"))
 
@@ -37,16 +38,75 @@ def read_price(value: Any) -> Price | None:
         raise ValueError(
             f'is {value!r}; it must be {{ currency = "USD", input = "2.50", output = "10.00" }}, 0 or "unmetered"'
         )
-    unknown = sorted(set(value) - {"currency", *PARTS})
+    try:
+        return check_price(_read_table(value))
+    except InvalidRequest as error:
+        raise ValueError(f"can't be: {error.message}") from None
+
+
+def read_price_text(text: str) -> Price | None:
+    """A price as an option has it: amounts with commas between them, a TOML table, 0, or unmetered (None).
+
+    Raises ValueError, in words that follow the option's name.
+    """
+    text = text.strip()
+    if text in ("0", "unmetered"):
+        return read_price(text)
+    if text.startswith("{"):
+        try:
+            return read_price(tomllib.loads(f"price = {text}")["price"])
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"is no TOML table: {error}") from None
+    if "=" not in text:
+        raise ValueError(f'is {text[:80]!r}; it must be input=2.50,output=10.00, a TOML table, 0 or "unmetered"')
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    return read_price({key.strip(): amount.strip() for key, _, amount in pairs})
+
+
+def _read_table(value: dict[str, Any], currency: str | None = None) -> Price:
+    """`currency` is given for a tier, which has that of its price."""
+    known = (*TOKEN_RATES, *UNITS, "steps", *(() if currency else ("currency", "tiers")))
+    unknown = sorted(set(value) - set(known))
     if unknown:
-        raise ValueError(f"has {unknown[0]!r}; it knows currency, {', '.join(PARTS)}")
-    currency = value.get("currency", "USD")
-    if currency not in CURRENCIES:
-        raise ValueError(f"has the currency {currency!r}; it must be one of {', '.join(CURRENCIES)}")
-    amounts = {part: _amount(part, value[part]) for part in PARTS if part in value}
+        raise ValueError(f"has {unknown[0][:40]!r}; it knows {', '.join(known)}")
+    if currency is None:
+        currency = value.get("currency", "USD")
+        if currency not in CURRENCIES:
+            raise ValueError(f"has the currency {currency!r}; it must be one of {', '.join(CURRENCIES)}")
+    amounts = {name: _amount(name, value[name]) for name in (*TOKEN_RATES, *UNITS) if name in value}
     if "input" not in amounts or "output" not in amounts:
         raise ValueError("needs both input and output; an embedding model's output is 0")
-    return Price(currency, amounts["input"], amounts["output"], amounts.get("cached_input"))
+    return Price(
+        currency,
+        steps=_steps(value.get("steps", [])),
+        tiers=_tiers(value.get("tiers", {}), currency),
+        **{(TOKEN_RATES | UNITS)[name]: amount for name, amount in amounts.items()},  # type: ignore[arg-type]
+    )
+
+
+def _steps(value: Any) -> tuple[Step, ...]:
+    if not isinstance(value, list) or not all(isinstance(step, dict) for step in value):
+        raise ValueError('has steps that are no list: write steps = [{ above = 128000, input = "4", output = "16" }]')
+    return tuple(sorted((_step(step) for step in value), key=lambda step: step.above_input_tokens))
+
+
+def _step(value: dict[str, Any]) -> Step:
+    unknown = sorted(set(value) - {"above", *STEP_RATES})
+    if unknown:
+        raise ValueError(f"has a step with {unknown[0][:40]!r}; it knows above, {', '.join(STEP_RATES)}")
+    above = value.get("above")
+    if not isinstance(above, int) or isinstance(above, bool) or above < 1:
+        raise ValueError("has a step without `above`, the input tokens from which it holds, as above = 128000")
+    amounts = {name: _amount(name, value[name]) for name in STEP_RATES if name in value}
+    if "input" not in amounts or "output" not in amounts:
+        raise ValueError("has a step that needs both input and output")
+    return Step(above, **{TOKEN_RATES[name]: amount for name, amount in amounts.items()})
+
+
+def _tiers(value: Any, currency: str) -> dict[str, Price]:
+    if not isinstance(value, dict) or not all(isinstance(tier, dict) for tier in value.values()):
+        raise ValueError('has tiers that are no tables: write tiers = { flex = { input = "1.25", output = "5" } }')
+    return {name: _read_table(tier, currency) for name, tier in value.items()}
 
 
 def _amount(part: str, value: Any) -> int:

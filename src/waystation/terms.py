@@ -45,6 +45,7 @@ class Step(msgspec.Struct, frozen=True):
     input_nano_per_million: int
     output_nano_per_million: int
     cached_input_nano_per_million: int | None = None
+    cache_write_nano_per_million: int | None = None
 
 
 class Price(msgspec.Struct, frozen=True):

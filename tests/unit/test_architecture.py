@@ -11,10 +11,10 @@ MAY_KNOW = {
     "errors": set(),
     "wire": {"errors", "terms"},
     "tables": set(),
-    "settings": {"terms", "errors"},
+    "settings": {"terms", "errors", "catalogue", "metering"},  # the price book and what a price may look like
     "gateway": set(),
     "auth": {"gateway"},
-    "catalogue": {"gateway"},
+    "catalogue": {"gateway", "metering", "tables"},
     "policy": {"gateway"},
     "routing": {"gateway"},
     "metering": set(),

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from waystation.metering.price_text import decimal_of, written_price
 from waystation.settings import Secret, Settings, SettingsError, load_settings, nano_of, read_price
+from waystation.settings_prices import read_price_text
 from waystation.terms import Price
 
 PROVIDER = '[providers.up]\nbase_url = "https://up.example/v1"\n'
@@ -241,8 +243,100 @@ def test_every_amount_comes_back_as_it_was_written(nano: int) -> None:
         {"input": "1", "output": "1", "currency": "EUR"},
         {"input": "1", "output": "1", "outptu": "1"},
         {"input": True, "output": "1"},
+        {"input": "-1", "output": "1"},
+        {"input": "NaN", "output": "1"},
+        {"input": "10000.000000001", "output": "1"},  # above what a price may be
+        {"input": "1", "output": "99999999999999999999"},
+        {"input": "1", "output": "1", "image": "0.0000000001"},
+        {"input": "1", "output": "1", "request": 0.01},
+        {"input": "1", "output": "1", "steps": {"above": 1}},
+        {"input": "1", "output": "1", "steps": [{"input": "1", "output": "1"}]},
+        {"input": "1", "output": "1", "steps": [{"above": 0, "input": "1", "output": "1"}]},
+        {"input": "1", "output": "1", "steps": [{"above": True, "input": "1", "output": "1"}]},
+        {"input": "1", "output": "1", "steps": [{"above": 5, "input": "1"}]},
+        {"input": "1", "output": "1", "steps": [{"above": 5, "input": "1", "output": "1", "image": "1"}]},
+        {"input": "1", "output": "1", "steps": [{"above": 5, "input": "1", "output": "1"}] * 2},
+        {"input": "1", "output": "1", "tiers": ["flex"]},
+        {"input": "1", "output": "1", "tiers": {"flex": {"input": "1"}}},
+        {"input": "1", "output": "1", "tiers": {"flex": {"currency": "CNY", "input": "1", "output": "1"}}},
+        {"input": "1", "output": "1", "tiers": {"flex": {"input": "1", "output": "1", "tiers": {}}}},
     ],
 )
 def test_a_price_that_is_not_clear_is_refused(price: object) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         read_price(price)
+
+
+EVERY_RATE = """{ currency = "CNY", input = "2", output = "8", cached_input = "0.4", cache_write = "2.5", reasoning = "9",
+  audio_input = "30", audio_output = "60", image = "0.04", request = "0.001",
+  steps = [{ above = 128000, input = "4", output = "16" }, { above = 32000, input = "3", output = "12", cache_write = "4" }],
+  tiers = { flex = { input = "1", output = "4" }, batch = { input = "1", output = "4" } } }"""
+
+
+def test_a_price_names_every_kind_of_rate_and_comes_back_as_it_was_written() -> None:
+    price = read_price_text(EVERY_RATE.replace("\n", ""))
+    assert price is not None
+    assert price.cache_write_nano_per_million == 2_500_000_000
+    assert price.image_nano == 40_000_000
+    assert price.request_nano == 1_000_000
+    assert [step.above_input_tokens for step in price.steps] == [32_000, 128_000]
+    assert price.tiers["flex"].currency == "CNY"
+    assert read_price(written_price(price)) == price
+    assert written_price(None) == "unmetered"
+
+
+@pytest.mark.parametrize("text", ["2.5", "{ input = 1", '{ input = "1" }', "input=1", "input=1,output=x", ""])
+def test_a_price_as_an_option_is_clear_or_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        read_price_text(text)
+
+
+@pytest.mark.parametrize(("nano", "text"), [(0, "0"), (1, "0.000000001"), (2_500_000_000, "2.5"), (-(10**9), "-1")])
+def test_nano_are_printed_as_the_shortest_decimal(nano: int, text: str) -> None:
+    assert decimal_of(nano) == text
+
+
+OPENAI = '[providers.openai]\nbase_url = "https://api.openai.com/v1"\n'
+DEEPSEEK = '[providers.ds]\nbase_url = "https://api.deepseek.com"\n'
+
+
+def test_a_model_without_a_price_has_the_price_of_the_book(tmp_path: Path) -> None:
+    models = load(
+        tmp_path,
+        OPENAI + '[models."mini"]\nprovider = "openai"\nmodel = "gpt-4o-mini"\n[models.gpt-5]\nprovider = "openai"',
+    ).models
+    mini, gpt_5 = models["mini"].price, models["gpt-5"].price
+    assert mini is not None
+    assert (mini.currency, mini.input_nano_per_million, mini.output_nano_per_million) == (
+        "USD",
+        150_000_000,
+        600_000_000,
+    )
+    assert mini.source.startswith("genai-prices ")
+    assert gpt_5 is not None
+    assert gpt_5.tiers["flex"].input_nano_per_million == gpt_5.input_nano_per_million // 2
+
+
+def test_a_provider_that_bills_in_two_currencies_is_asked_in_the_one_that_is_named(tmp_path: Path) -> None:
+    model = '[models.deepseek-v4-pro]\nprovider = "ds"\n'
+    dollars = load(tmp_path, DEEPSEEK + model).models["deepseek-v4-pro"].price
+    yuan = load(tmp_path, DEEPSEEK + model + 'price = { currency = "CNY" }').models["deepseek-v4-pro"].price
+    assert dollars is not None
+    assert yuan is not None
+    assert (dollars.currency, yuan.currency) == ("USD", "CNY")
+    assert yuan.source == "https://api-docs.deepseek.com/zh-cn/quick_start/pricing (2026-09-11)"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        OPENAI + '[models.unheard-of]\nprovider = "openai"',
+        OPENAI + '[models.gpt-4o]\nprovider = "openai"\nprice = { currency = "CNY" }',  # it bills in USD alone
+        OPENAI + '[models.gpt-4o]\nprovider = "openai"\nprice = { currency = "EUR" }',
+        '[models.gpt-4o]\npath = "m.gguf"',
+        '[providers.up]\nbase_url = "http://127.0.0.1:9/v1"\n[models.gpt-4o]\nprovider = "up"',
+    ],
+)
+def test_what_the_book_does_not_know_is_asked_for(config: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is missing, and an unknown price is never free"):
+        load(tmp_path, config)

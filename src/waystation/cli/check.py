@@ -21,6 +21,7 @@ from waystation.cli.words import say
 from waystation.engine.model import DEFAULT_CHAT_FILE
 from waystation.engine.sources import present
 from waystation.inventory import check_gguf, has_engine
+from waystation.metering.price_text import decimal_of
 from waystation.settings import ProviderSettings, Settings, SettingsError
 from waystation.wire.gguf import NotGguf
 
@@ -61,12 +62,19 @@ def check(
             "errors": [],
             "problems": problems,
         }
-        print_json({**told, "warnings": list(settings.warnings)})
+        print_json({**told, "warnings": list(settings.warnings), "prices": book_prices(settings)})
         return PROBLEM if problems else 0
     for problem in problems:
         complain(problem)
     if problems:
         return PROBLEM
+    for row in book_prices(settings):
+        print(
+            say(
+                f'models."{row["model"]}": its price is the price book\'s: {row["price"]}; {row["source"]}',
+                f'models."{row["model"]}"：价格取自价目表：{row["price"]}；{row["source"]}',
+            )
+        )
     source = settings.config or say("no file, all defaults", "无配置文件，全部默认")
     counts = f"{len(settings.providers)} / {len(settings.models)}"
     print(
@@ -76,6 +84,20 @@ def check(
         )
     )
     return 0
+
+
+def book_prices(settings: Settings) -> list[dict[str, str]]:
+    """The models whose price nobody wrote beside them, with what the price book says and since when it says so."""
+    return [
+        {
+            "model": model.name,
+            "price": f"{decimal_of(model.price.input_nano_per_million)} / "
+            f"{decimal_of(model.price.output_nano_per_million)} {model.price.currency}",
+            "source": model.price.source,
+        }
+        for model in settings.models.values()
+        if model.price is not None and model.price.source != "config"
+    ]
 
 
 def missing(settings: Settings, *, online: bool) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """`waystation models list|pull|add|remove`: the models of this installation and the files of the local ones."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +11,6 @@ from waystation.cli.common import (
     DataOption,
     JsonOption,
     books,
-    complain,
     print_json,
     settings_of,
 )
@@ -19,15 +18,16 @@ from waystation.cli.progress import pull_with_progress
 from waystation.cli.words import say
 from waystation.engine.model import DEFAULT_CHAT_FILE, PINNED_FILES
 from waystation.engine.sources import ModelMissing
-from waystation.inventory import Added, check_gguf, is_there, local_models
-from waystation.settings import read_price
+from waystation.inventory import Added, check_gguf, is_there, local_models, local_offer
+from waystation.metering.price_text import written_price
+from waystation.settings_prices import read_price_text
 from waystation.settings_reader import nearest
 from waystation.terms import Price
 from waystation.wire.gguf import NotGguf
 
 PRICE_HELP = say(
     "0, unmetered, or amounts for a million tokens: input=2.50,output=10.00[,cached_input=1.25][,currency=CNY].",
-    "0、unmetered，或每百万 token 的价格：input=2.50,output=10.00[,cached_input=1.25][,currency=CNY]。",
+    "0、unmetered（不计费），或每百万 token 的价格：input=2.50,output=10.00[,cached_input=1.25][,currency=CNY]。",
 )
 
 
@@ -45,19 +45,28 @@ def add_to(app: typer.Typer) -> None:
 def list_(as_json: JsonOption = False, data: DataOption = None, config: ConfigOption = None) -> None:
     settings = settings_of(config, data)
     with books(settings) as accounts:
-        added = [Added(model.name, model.path, model.kind) for model in accounts.local_models()]
-    rows = [
+        known = accounts.local_models()
+    added = [Added(model.name, model.path, model.kind) for model in known]
+    rows: list[dict[str, Any]] = [
         {
             "name": model.name,
             "kind": model.kind,
             "provider": "local",
             "path": None if model.path is None else str(model.path),
             "present": is_there(model, settings),
+            **_told(local_offer(model, settings.models.get(model.name), known).price),
         }
         for model in local_models(settings, added).values()
     ]
     rows += [
-        {"name": model.name, "kind": model.kind, "provider": model.provider, "path": None, "present": True}
+        {
+            "name": model.name,
+            "kind": model.kind,
+            "provider": model.provider,
+            "path": None,
+            "present": True,
+            **_told(model.price),
+        }
         for model in settings.models.values()
         if model.provider is not None
     ]
@@ -67,6 +76,11 @@ def list_(as_json: JsonOption = False, data: DataOption = None, config: ConfigOp
     for row in rows:
         note = "" if row["present"] else say("  (file is missing)", "  （缺少文件）")
         print(f"{row['name']}  {row['kind']}  {row['provider']}{note}")
+
+
+def _told(price: Price | None) -> dict[str, Any]:
+    """A model's own price, and where it comes from: its source and the date on which that said so."""
+    return {"price": written_price(price), "price_source": None if price is None else price.source}
 
 
 def pull(
@@ -98,8 +112,8 @@ def pull(
 def add(
     name: Annotated[str, typer.Argument(help=say("What callers call it.", "调用时使用的名称。"))],
     path: Annotated[Path, typer.Option(help=say("The GGUF file.", "GGUF 文件。"))],
+    price: Annotated[str, typer.Option(help=PRICE_HELP)],
     kind: Annotated[str, typer.Option(help="chat | embedding")] = "chat",
-    price: Annotated[str | None, typer.Option(help=PRICE_HELP)] = None,
     as_json: JsonOption = False,
     data: DataOption = None,
     config: ConfigOption = None,
@@ -107,9 +121,17 @@ def add(
     if kind not in ("chat", "embedding"):
         raise CommandError(say("--kind is chat or embedding.", "--kind 须为 chat 或 embedding。"), code=2)
     try:
-        cost = read_price_text(price or "0")
+        cost = read_price_text(price)
     except ValueError as error:
         raise CommandError(f"--price {error}", code=2) from None
+    if cost is not None and cost != _storable(cost):
+        raise CommandError(
+            say(
+                "--price of a local model has input, output and cached_input; what else it costs: waystation prices set",
+                "本地模型的 --price 只含 input、output 与 cached_input；其他费率请用 waystation prices set",
+            ),
+            code=2,
+        )
     settings = settings_of(config, data)
     path = path.expanduser().resolve()
     try:
@@ -121,8 +143,6 @@ def add(
     if as_json:
         print_json({"name": made.name, "path": made.path, "kind": made.kind})
         return
-    if price is None:
-        complain(say("It costs 0; --price says otherwise.", "价格为 0；可用 --price 指定。"))
     print(
         say(
             f"Added {made.name}. A running server starts it within seconds.",
@@ -145,11 +165,11 @@ def remove(
         print(say(f"Removed {name}. Its file stays where it is.", f"已移除 {name}，文件仍在原处。"))
 
 
-def read_price_text(text: str) -> Price | None:
-    """A price as an option has it. Raises ValueError, in words that follow the option's name."""
-    if text in ("0", "unmetered"):
-        return read_price(0 if text == "0" else text)
-    if "=" not in text:
-        raise ValueError(f"is {text!r}; it must be {PRICE_HELP}")
-    pairs = [pair.partition("=") for pair in text.split(",")]
-    return read_price({key.strip(): value.strip() for key, _, value in pairs})
+def _storable(price: Price) -> Price:
+    """What of a price the table of added models has columns for."""
+    return Price(
+        price.currency,
+        price.input_nano_per_million,
+        price.output_nano_per_million,
+        price.cached_input_nano_per_million,
+    )

@@ -43,9 +43,12 @@ price = 0
 ```
 
 A model needs a price, since an unknown price is never free: a table as above (`currency` is `"USD"` or `"CNY"`), `0`,
-or `"unmetered"`, which keeps no account of it. As soon as one provider is configured, the names `gpt-4o`,
-`gpt-4o-mini` … stop meaning the local models, and the default model is no longer pulled by itself; local models whose
-files are there stay available under their own names.
+or `"unmetered"`, which keeps no account of it. Without `price`, a provider's model has the price that the price book
+knows, if it does; `price = { currency = "CNY" }` picks it where a provider bills in two. `waystation check` shows each
+with its source and date. What else a price may name: [prices](prices.md).
+
+As soon as one provider is configured, the names `gpt-4o`, `gpt-4o-mini` … stop meaning the local models, and the default
+model is no longer pulled by itself; local models whose files are there stay available under their own names.
 
 ## Places
 

@@ -18,7 +18,7 @@ from waystation.ledger.rates.estimate import tokens_estimated
 from waystation.ledger.rates.limiter import Limiter, Must
 from waystation.ledger.records import EXTEND, HOLD, PROGRESS, SETTLE, VOID, extra_of
 from waystation.ledger.watch import Watch
-from waystation.metering.cost import cleaned, cost_nano, hold_nano
+from waystation.metering.cost import charged_nano, cleaned, hold_nano
 from waystation.metering.guess import answer_text, given_token_ids, request_text, tokens_of_bytes
 from waystation.metering.plausible import is_far_off
 from waystation.terms import ENGINE, Caller, Done, Event, Model, Piece, Price, Usage
@@ -356,8 +356,9 @@ class CallHold:
         """Write what was used; returns what the caller is charged."""
         call, desk = self._call, self._desk
         said, usage = usage, cleaned(usage)
-        charged, variance = split(cost_nano(usage, self._price, usage.tier), self._held_nano)
-        if variance or usage is not said:
+        cost, without_rate = charged_nano(usage, self._price, self._tier)
+        charged, variance = split(cost, self._held_nano)
+        if variance or without_rate or usage is not said:
             flagged = 1
         request_id = call.request_id
         record = (

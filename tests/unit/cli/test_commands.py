@@ -31,6 +31,9 @@ def test_the_version_is_one_line(tmp_path: Path) -> None:
         (["serve", "--workers", "65"], "--workers"),
         (["keys", "create", "--admin", "--project", "x"], "An admin key has no project."),
         (["models", "add", "m", "--path", "x", "--price", "2.5"], "--price is '2.5'"),
+        (["models", "add", "m", "--path", "x"], "Missing option '--price'"),
+        (["models", "add", "m", "--path", "x", "--price", "input=-1,output=0"], "an amount looks like"),
+        (["models", "add", "m", "--path", "x", "--price", "input=1,output=1,image=2"], "waystation prices set"),
         (["check", "--config", "gone.toml"], "there is no such file"),
     ],
 )
@@ -47,8 +50,8 @@ def test_asking_wrongly_is_2_with_a_sentence(arguments: list[str], said: str, tm
     [
         (["keys", "create", "--project", "Nope"], "There is no project 'Nope'"),
         (["keys", "revoke", "key_gone"], "There is no key 'key_gone'"),
-        (["models", "add", "m", "--path", "gone.gguf"], "No such file"),
-        (["models", "add", "m", "--path", "/etc/hostname"], "is no GGUF file"),
+        (["models", "add", "m", "--path", "gone.gguf", "--price", "0"], "No such file"),
+        (["models", "add", "m", "--path", "/etc/hostname", "--price", "unmetered"], "is no GGUF file"),
         (["models", "remove", "m"], "There is no local model 'm'"),
         (["models", "pull", "qwen"], "No pinned model is called 'qwen'"),
         (["chat", "hi", "--base-url", "http://127.0.0.1:1/v1"], "Is the server running?"),
@@ -103,9 +106,17 @@ def test_a_model_of_ones_own_is_one_line(tmp_path: Path) -> None:
     price = "input=2.5,output=10,currency=CNY"
     added = waystation("models", "add", "mine", "--path", file, "--price", price, "--json", home=tmp_path)
     assert added.json == {"name": "mine", "path": str(file), "kind": "chat"}
-    assert waystation("models", "add", "mine", "--path", file, home=tmp_path).code == 1
+    assert waystation("models", "add", "mine", "--path", file, "--price", "0", home=tmp_path).code == 1
     listed = waystation("models", "list", "--json", home=tmp_path).json
-    assert {"name": "mine", "kind": "chat", "provider": "local", "path": str(file), "present": True} in listed
+    assert {
+        "name": "mine",
+        "kind": "chat",
+        "provider": "local",
+        "path": str(file),
+        "present": True,
+        "price": {"currency": "CNY", "input": "2.5", "output": "10"},
+        "price_source": "local model",
+    } in listed
     assert waystation("models", "remove", "mine", home=tmp_path).code == 0
     assert file.exists()
 

@@ -23,6 +23,37 @@ from waystation.terms import Usage
             Usage(9, 3),
         ),
         ('{"prompt_tokens":9,"completion_tokens":3,"completion_tokens_details":{"reasoning_tokens":-2}}', Usage(9, 3)),
+        (
+            '{"prompt_tokens":9,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":4,"audio_tokens":2},'
+            '"completion_tokens_details":{"reasoning_tokens":1,"audio_tokens":2}}',
+            Usage(9, 3, 4, 1, audio_input_tokens=2, audio_output_tokens=2),
+        ),
+        (
+            '{"prompt_tokens":9,"completion_tokens":3,"prompt_tokens_details":{"audio_tokens":70},'
+            '"completion_tokens_details":{"audio_tokens":70}}',
+            Usage(9, 3, audio_input_tokens=9, audio_output_tokens=3),
+        ),
+        (
+            '{"prompt_tokens":9,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":9}}',
+            Usage(9, 3, 4, cache_write_tokens=5),
+        ),
+        (
+            '{"prompt_tokens":9,"completion_tokens":3,"prompt_tokens_details":{"cache_creation_input_tokens":2}}',
+            Usage(9, 3, cache_write_tokens=2),
+        ),
+        (
+            '{"prompt_tokens":9.0,"completion_tokens":3,"prompt_tokens_details":{"cache_creation_tokens":2}}',
+            Usage(9, 3, cache_write_tokens=2),
+        ),
+        (
+            '{"prompt_tokens":9,"completion_tokens":3,"cache_creation_input_tokens":2}',
+            Usage(9, 3, cache_write_tokens=2),
+        ),
+        (
+            '{"prompt_tokens":9,"completion_tokens":3,"cache_creation_input_tokens":"2",'
+            '"prompt_tokens_details":{"audio_tokens":true},"completion_tokens_details":{"audio_tokens":2}}',
+            Usage(9, 3, audio_output_tokens=2),
+        ),
         ('{"prompt_tokens":9.0,"completion_tokens":3.0}', Usage(9, 3)),
         ('{"prompt_tokens":5,"total_tokens":5}', Usage(5, 0)),
         ('{"prompt_tokens":5,"total_tokens":8}', Usage(5, 3)),
