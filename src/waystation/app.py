@@ -28,6 +28,7 @@ from waystation.accounts.service import LOCAL_MODELS
 from waystation.auth.identify import Identify
 from waystation.catalogue.build import build_models, vanished_aliases
 from waystation.catalogue.resolve import Catalogue
+from waystation.catalogue.service import PRICES
 from waystation.engine.model import DEFAULT_CHAT_FILE, EMBEDDING_MODEL, LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.gateway.view import View
@@ -38,6 +39,8 @@ from waystation.http.figures import FOLDER, Figures, SharedFigures
 from waystation.http.metrics import exposition
 from waystation.http.openapi import document
 from waystation.http.readiness import Readiness
+from waystation.idempotency import store as answers_store
+from waystation.idempotency.service import Answers
 from waystation.inventory import Added, local_models, local_offer, provider_offer
 from waystation.ledger.budgets.service import BUDGETS_TOPIC
 from waystation.ledger.credit.service import CREDIT_TOPIC
@@ -96,7 +99,10 @@ class Worker:
             self.clock,
             lambda text, model: self.count(text, model),
             workers=self.workers,
+            on_closed=answers_store.mark_lost,
         )
+        self.answers = Answers(self.database, self.ledger.epoch, self.clock, settings.server.idempotency_s)
+        self.catalogue = Catalogue(self.view.models, self.clock.now_s, self.database.read)
         self.follower = Follower(
             self.database,
             self.view,
@@ -105,6 +111,7 @@ class Worker:
                 BUDGETS_TOPIC: self.ledger.budgets_changed,
                 CREDIT_TOPIC: self.ledger.credit_changed,
                 LIMITS_TOPIC: self.ledger.limits_changed,
+                PRICES: self.catalogue.prices_changed,
             },
             applied=lambda: self.shared.publish(),
         )
@@ -114,12 +121,13 @@ class Worker:
         await self.follower.load()
         await self.ledger.budgets_changed([])  # with what came between the two loads
         await self.ledger.limits_changed([])
+        await self.catalogue.prices_changed()
         await self.local_models_changed([])
         providers: dict[str, Provider] = {ENGINE: self.engine}
         providers |= {name: OpenAI(provider, self.http) for name, provider in settings.providers.items()}
         self.way = Parts(
             Identify(self.view.keys, self.clock.now_s),
-            Catalogue(self.view.models),
+            self.catalogue,
             Policy(self.view.models, strict=settings.server.strict_parameters),
             self.ledger,
             Direct(providers),
@@ -130,7 +138,7 @@ class Worker:
             lambda name: engine_origin(settings.data, name),
             lambda: self.follower.fault or self.ledger.fault,
         )
-        self.doorway = Doorway(self.way, self.bounds, self.ids.request_id)
+        self.doorway = Doorway(self.way, self.bounds, self.ids.request_id, self.answers)
         self.shared = SharedFigures(settings.data / FOLDER, self.slot, self.figures, lambda: self.view.number)
         if settings.providers:
             gone = vanished_aliases(self.view.models)
@@ -221,7 +229,10 @@ class Worker:
     async def serve(self, listening: socket.socket, ready_fd: int | None) -> None:
         """Serve until a signal, then drain; what is settled by then is posted."""
         server = settings_server(self.app(), self.doorway, self.settings)
-        tasks = [asyncio.create_task(work) for work in (self.follower.run(), self.doorway.watch(), self.shared.run())]
+        tasks = [
+            asyncio.create_task(work)
+            for work in (self.follower.run(), self.doorway.watch(), self.answers.run(), self.shared.run())
+        ]
         if ready_fd is not None:
             tasks.append(asyncio.create_task(tell_ready(server, ready_fd)))
         try:
@@ -232,6 +243,7 @@ class Worker:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
+        await self.answers.close()
         await self.ledger.close()
         self.shared.publish()
         await self.http.close()

@@ -34,7 +34,9 @@ _CLOSE = b"connection: close\r\n"
 _CORS = (
     b"access-control-allow-origin: *\r\naccess-control-expose-headers: "
     b"x-request-id, openai-processing-ms, retry-after, retry-after-ms, x-waystation-cost, x-waystation-deployment, "
-    b"x-waystation-budget-clamped, idempotent-replayed\r\n"
+    b"x-waystation-budget-clamped, idempotent-replayed, "
+    b"x-ratelimit-limit-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, "
+    b"x-ratelimit-reset-requests, x-ratelimit-reset-tokens\r\n"
 )
 _COMMENT = b": still working\n\n"
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -48,9 +49,17 @@ class Left(msgspec.Struct):
     damaged: int = 0
 
 
-async def replay(folder: Path, database: Database, clock: Now) -> Replayed:
+Closed = Callable[[Connection, int], object]
+
+
+def nothing_else(_connection: Connection, _epoch: int) -> None:
+    """Nobody but the ledger keeps anything under a worker's epoch."""
+
+
+async def replay(folder: Path, database: Database, clock: Now, on_closed: Closed = nothing_else) -> Replayed:
     """Post and recover what is in `folder`, except the journals of workers that live. Can be broken off and done again.
 
+    `on_closed` is called with the epoch of a worker that crashed, in the transaction that recovers its holds.
     Raises ServiceUnavailable. To be called before a worker serves; the files are a few segments of 16 MiB each.
     """
     told = Replayed()
@@ -59,7 +68,7 @@ async def replay(folder: Path, database: Database, clock: Now) -> Replayed:
         if lock is None:
             continue
         try:
-            await _replay_epoch(folder, epoch, database, clock, told)
+            await _replay_epoch(folder, epoch, database, clock, told, on_closed)
             remove_epoch(folder, epoch)
         finally:
             os.close(lock)
@@ -75,7 +84,9 @@ async def replay(folder: Path, database: Database, clock: Now) -> Replayed:
     return told
 
 
-async def _replay_epoch(folder: Path, epoch: int, database: Database, clock: Now, told: Replayed) -> None:
+async def _replay_epoch(
+    folder: Path, epoch: int, database: Database, clock: Now, told: Replayed, on_closed: Closed
+) -> None:
     position, closed = await database.read(lambda connection: store.mark(connection, epoch))
     if closed:
         return  # the crash came between the last transaction and the deletion of the files
@@ -88,20 +99,27 @@ async def _replay_epoch(folder: Path, epoch: int, database: Database, clock: Now
         told.posted += await database.write(post, durable=True)
     recovered = [recover(hold, *left.progress.get(hold.request_id, (0, 0))) for hold in left.open.values()]
     # The open holds and the closing of the journal in one transaction: so they are recovered once.
-    post = partial(_post, records=recovered, epoch=epoch, position=left.end, at=now, last=True)
+    post = partial(_post, records=recovered, epoch=epoch, position=left.end, at=now, on_closed=on_closed)
     told.recovered += await database.write(post, durable=True)
     told.journals += 1
     told.damaged += left.damaged
 
 
 def _post(
-    connection: Connection, *, records: list[Record], epoch: int, position: int, at: int, last: bool = False
+    connection: Connection,
+    *,
+    records: list[Record],
+    epoch: int,
+    position: int,
+    at: int,
+    on_closed: Closed | None = None,
 ) -> int:
     """Post what is not posted yet; returns how many that were."""
     new = store.not_posted(connection, records)
     store.post(connection, new, epoch, position, at)
-    if last:
+    if on_closed is not None:
         store.close_epoch(connection, epoch, at)
+        on_closed(connection, epoch)
     return len(new)
 
 

@@ -23,7 +23,7 @@ from waystation.ledger.journal import Journal
 from waystation.ledger.poster import Database, Poster
 from waystation.ledger.rates.limiter import Limiter
 from waystation.ledger.rates.shared import SharedLimiter
-from waystation.ledger.replay import Replayed, replay
+from waystation.ledger.replay import Closed, Replayed, nothing_else, replay
 from waystation.terms import Caller, Model
 
 TEND_EVERY_S = 0.25  # what isn't needed of allowances is given back
@@ -54,13 +54,20 @@ class Ledger:
     """Made by `Ledger.open`. One for a worker; used on its event loop only."""
 
     def __init__(
-        self, database: Database, clock: Clock, desk: Desk, replayed: Replayed, retention_s: int | None
+        self,
+        database: Database,
+        clock: Clock,
+        desk: Desk,
+        replayed: Replayed,
+        retention_s: int | None,
+        on_closed: Closed,
     ) -> None:
         self._database = database
         self._clock = clock
         self._desk = desk
         self._credit = Credit(clock, lambda prefix: prefix)
         self._retention_s = retention_s
+        self._on_closed = on_closed
         self._tending: asyncio.Task[None] | None = None
         self.replayed = replayed
 
@@ -75,13 +82,15 @@ class Ledger:
         *,
         workers: int = 1,
         retention_s: int | None = None,
+        on_closed: Closed = nothing_else,
     ) -> "Ledger":
         """Finish what crashed workers left in `folder`, begin a journal there, read the budgets, start posting.
 
         `count_tokens(text, model_name)` is asked when a provider gave no usage. `workers`: how many share the funds.
-        `retention_s`: how long rows of single calls are kept. Raises ServiceUnavailable, OSError.
+        `retention_s`: how long rows of single calls are kept. `on_closed` is told the epochs of workers that crashed, in
+        the transaction that recovers their holds. Raises ServiceUnavailable, OSError.
         """
-        replayed = await replay(folder, database, clock)
+        replayed = await replay(folder, database, clock, on_closed)
         now = clock.now_s()
         epoch = await database.write(lambda connection: store.open_epoch(connection, slot, now), durable=True)
         journal = Journal(folder, slot, epoch)
@@ -91,7 +100,7 @@ class Ledger:
         limiter = Limiter(database, clock) if workers == 1 else SharedLimiter(database, clock, epoch, workers)
         await limiter.load()
         desk = Desk(journal, poster, bank, limiter, clock, count_tokens)
-        ledger = cls(database, clock, desk, replayed, retention_s)
+        ledger = cls(database, clock, desk, replayed, retention_s, on_closed)
         poster.start()
         limiter.start()
         ledger._tending = asyncio.create_task(ledger._tend(), name="waystation-tender")
@@ -136,7 +145,7 @@ class Ledger:
 
     async def sweep(self) -> None:
         """Finish the journals of workers that died, let credit expire, drop rows that are too old."""
-        await replay(self._desk.journal.folder, self._database, self._clock)
+        await replay(self._desk.journal.folder, self._database, self._clock, self._on_closed)
         await self._database.write(self._credit.expire, durable=True)
         if self._retention_s is not None:
             before = self._clock.now_s() - self._retention_s
