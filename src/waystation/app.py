@@ -28,6 +28,7 @@ from waystation.accounts.service import LOCAL_MODELS
 from waystation.auth.identify import Identify
 from waystation.catalogue.build import build_models, vanished_aliases
 from waystation.catalogue.resolve import Catalogue
+from waystation.catalogue.service import PRICES
 from waystation.engine.model import DEFAULT_CHAT_FILE, EMBEDDING_MODEL, LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.gateway.view import View
@@ -88,20 +89,26 @@ class Worker:
         self.ledger = await Ledger.open(
             self.database, settings.data / "journal", self.slot, self.clock, lambda text, model: self.count(text, model)
         )
+        self.catalogue = Catalogue(self.view.models, self.clock.now_s, self.database.read)
         self.follower = Follower(
             self.database,
             self.view,
-            {LOCAL_MODELS: self.local_models_changed, CREDIT_TOPIC: self.ledger.credit_changed},
+            {
+                LOCAL_MODELS: self.local_models_changed,
+                CREDIT_TOPIC: self.ledger.credit_changed,
+                PRICES: self.catalogue.prices_changed,
+            },
         )
         self.engine = EngineProvider(self.http, settings.data, (), self.tokenizers, queue_max=settings.engine.queue_max)
         await self.follower.load()
         await self.ledger.credit_changed()  # what was granted between the two loads
         await self.local_models_changed([])
+        await self.catalogue.prices_changed()
         providers: dict[str, Provider] = {ENGINE: self.engine}
         providers |= {name: OpenAI(provider, self.http) for name, provider in settings.providers.items()}
         self.way = Parts(
             Identify(self.view.keys, self.clock.now_s),
-            Catalogue(self.view.models),
+            self.catalogue,
             Policy(self.view.models, strict=settings.server.strict_parameters),
             self.ledger,
             Direct(providers),
