@@ -229,6 +229,7 @@ class Worker:
     async def serve(self, listening: socket.socket, ready_fd: int | None) -> None:
         """Serve until a signal, then drain; what is settled by then is posted."""
         server = settings_server(self.app(), self.doorway, self.settings)
+        self.answers.playing = server.server_state.tasks  # waited for when it drains, as the door's own calls are
         tasks = [
             asyncio.create_task(work)
             for work in (self.follower.run(), self.doorway.watch(), self.answers.run(), self.shared.run())

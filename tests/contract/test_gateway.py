@@ -4,7 +4,7 @@ import json
 
 import httpx2
 import pytest
-from openai import APIError, APIStatusError, InternalServerError, OpenAI, RateLimitError
+from openai import APIError, APIStatusError, ConflictError, InternalServerError, OpenAI, RateLimitError
 from openai.types.chat import ChatCompletionMessageParam
 
 from tests.conftest import UPSTREAM_KEY
@@ -58,6 +58,19 @@ def test_the_cost_is_the_worked_example_to_the_digit(gateway_client: OpenAI, moo
     moody.will_refuse()
     raw = gateway_client.chat.completions.with_raw_response.create(model="moody", messages=HELLO)
     assert raw.headers["x-waystation-cost"] == "0.001515 USD"
+
+
+def test_a_call_with_an_idempotency_key_is_made_once(gateway_client: OpenAI, moody: Moody) -> None:
+    moody.will_refuse()
+    before, headers = moody.calls, {"Idempotency-Key": "one-call-only"}
+    create = gateway_client.chat.completions.with_raw_response.create
+    first, again = [create(model="moody", messages=HELLO, extra_headers=headers) for _ in range(2)]
+    assert first.content == again.content
+    assert (again.headers["idempotent-replayed"], again.request_id) == ("true", first.request_id)
+    assert moody.calls == before + 1
+    with pytest.raises(ConflictError) as refused:
+        create(model="moody", messages=[*HELLO, *HELLO], extra_headers=headers)
+    assert refused.value.code == "idempotency_key_reused"
 
 
 def test_a_stream_through_a_provider_is_whole(gateway_client: OpenAI) -> None:

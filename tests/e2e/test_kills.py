@@ -11,6 +11,7 @@ from pathlib import Path
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletionChunk
 
 from tests.e2e.running import Running, serving
 from waystation.engine.model import DEFAULT_CHAT_FILE
@@ -122,6 +123,41 @@ def test_a_killed_worker_comes_back_and_its_open_call_is_recovered(own: Running)
     os.kill(worker, signal.SIGKILL)
     wait(lambda: answers_again(own), BACK_S, "an answer after the kill")
     wait(lambda: rows(own, "end_user = 'killed-worker' AND status = 'recovered'") == 1, BOOKS_S, "the recovered row")
+    books_are_right(own)
+
+
+def keyed(server: Running, user: str, key: str, max_tokens: int) -> openai.Stream[ChatCompletionChunk]:
+    return client(server).chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": LONG}],
+        stream=True,
+        temperature=0,
+        max_tokens=max_tokens,
+        user=user,
+        extra_headers={"Idempotency-Key": key},
+    )
+
+
+def test_a_killed_worker_loses_answers_with_a_key_once_and_never_makes_their_calls_again(own: Running) -> None:
+    next(keyed(own, "killed-key", "killed", 800))
+    (worker,) = json.loads((own.data / "server.json").read_bytes())["worker_pids"]
+    os.kill(worker, signal.SIGKILL)
+    wait(lambda: answers_again(own), BACK_S, "an answer after the kill")
+    with pytest.raises(openai.ConflictError) as refused:
+        keyed(own, "killed-key", "killed", 800)
+    assert refused.value.code == "idempotency_answer_lost"
+    wait(lambda: rows(own, "end_user = 'killed-key'") == 1, BOOKS_S, "the one row")
+    books_are_right(own)
+
+
+def test_a_client_that_leaves_a_call_with_a_key_comes_back_for_its_answer(own: Running) -> None:
+    with keyed(own, "back-again", "back", 60) as left:
+        beginning = [next(left).to_dict() for _ in range(5)]
+    whole = [chunk.to_dict() for chunk in keyed(own, "back-again", "back", 60)]
+    assert whole[:5] == beginning
+    assert whole[-1]["choices"][0]["finish_reason"]  # type: ignore[index]
+    wait(lambda: rows(own, "end_user = 'back-again' AND status = 'ok'") == 1, BOOKS_S, "the row")
+    assert rows(own, "end_user = 'back-again'") == 1
     books_are_right(own)
 
 

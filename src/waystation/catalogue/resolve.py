@@ -26,12 +26,10 @@ class Read(Protocol):
 class Catalogue:
     """Models by name. `models` is the view's own dict, so an added model is there as soon as the view knows.
 
-    Without `now_s` there are no prices but the models' own, in whatever currency they are.
+    Without `read` no prices are entered: each model has its own, in its own currency.
     """
 
-    def __init__(
-        self, models: Mapping[str, Model], now_s: Callable[[], int] | None = None, read: Read | None = None
-    ) -> None:
+    def __init__(self, models: Mapping[str, Model], now_s: Callable[[], int], read: Read | None = None) -> None:
         self._models = models
         self._now_s = now_s
         self._read = read
@@ -55,8 +53,6 @@ class Catalogue:
         price = model.price
         if not self._prices and (price is None or price.currency == caller.currency):
             return model
-        if self._now_s is None:
-            return model
         if self._until is not None and self._now_s() >= self._until:
             self._forget()
         found = self._priced.get((caller.project_id, caller.currency, name))
@@ -66,13 +62,10 @@ class Catalogue:
 
     def effective_at(self, model: Model, caller: Caller) -> int | None:
         """Since when a caller's price holds (UTC seconds); None: it is the model's own, which has no day."""
-        if self._now_s is None:
-            return None
         row = self._prices.row_of(model, caller.organization_id, caller.project_id, self._now_s())
         return None if row is None else row.effective_at
 
     def _price(self, model: Model, caller: Caller) -> Model:
-        assert self._now_s is not None
         price = self._prices.price_of(model, caller.organization_id, caller.project_id, caller.currency, self._now_s())
         priced = model if price is model.price else msgspec.structs.replace(model, price=price)
         if len(self._priced) >= PRICED_MAX:
@@ -82,7 +75,7 @@ class Catalogue:
 
     def _forget(self) -> None:
         self._priced.clear()
-        self._until = None if self._now_s is None else self._prices.next_change(self._now_s())
+        self._until = self._prices.next_change(self._now_s())
 
     async def prices_changed(self, subjects: Sequence[str] = ()) -> None:
         """Read the prices anew. A listener of the topic `service.PRICES`; to be called once at the start too."""

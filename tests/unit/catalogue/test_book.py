@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[3]
     [
         ("https://api.openai.com/v1", "gpt-4.1", "USD", 2_000_000_000, 8_000_000_000),
         ("https://api.openai.com/v1", "GPT-4o-2024-08-06", "USD", 2_500_000_000, 10_000_000_000),
+        ("HTTPS://API.OpenAI.com/v1", "gpt-4.1", "USD", 2_000_000_000, 8_000_000_000),
         ("https://api.openai.com/v1", "text-embedding-3-small", "USD", 20_000_000, 0),
         ("https://api.anthropic.com/v1", "claude-sonnet-4-5", "USD", 3_000_000_000, 15_000_000_000),
         ("https://me.openai.azure.com/openai/v1", "gpt-4o", "USD", 2_500_000_000, 10_000_000_000),

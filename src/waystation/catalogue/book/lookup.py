@@ -59,7 +59,7 @@ def known_price(
     currencies is known in both: `currency` says which is meant, else it is USD. Who is billed in CNY alone has no USD
     price here, since a converted one would change with the day. The price's `source` names the source and its date.
     """
-    model = upstream_model[:NAME_CHARS_MAX].lower()
+    model, base_url = upstream_model[:NAME_CHARS_MAX].lower(), base_url.lower()
     overlay, genai = books()
     local = _find(overlay, provider, base_url)
     # genai-prices takes some mainland hosts for the international ones; they bill in CNY.
