@@ -13,8 +13,8 @@ from waystation.terms import Done, Operation, Piece, Usage
 
 COUNT = "Count from one to one hundred in words."
 ASKED: dict[Operation, dict[str, Any]] = {
-    Operation.CHAT: {"messages": [{"role": "user", "content": COUNT}]},
-    Operation.COMPLETION: {"prompt": "one two three four five", "max_tokens": 200},
+    Operation.CHAT: {"messages": [{"role": "user", "content": COUNT}], "temperature": 0},
+    Operation.COMPLETION: {"prompt": "one two three four five", "max_tokens": 200, "temperature": 0},
 }
 
 
