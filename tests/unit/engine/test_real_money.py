@@ -11,7 +11,7 @@ from tests.unit.engine.engine_stand import Engine
 from waystation.gateway.call import Call
 from waystation.terms import Done, Operation, Piece, Usage
 
-COUNT = "Count from one to one hundred in words."
+COUNT = "Write a very long story about the sea and a ship. Do not stop early."
 ASKED: dict[Operation, dict[str, Any]] = {
     Operation.CHAT: {"messages": [{"role": "user", "content": COUNT}], "temperature": 0},
     Operation.COMPLETION: {"prompt": "one two three four five", "max_tokens": 200, "temperature": 0},
