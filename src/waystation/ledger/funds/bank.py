@@ -7,6 +7,7 @@ what open calls give back, and are told why when there is nothing to wait for. T
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -26,7 +27,8 @@ WAITERS_MAX = 2_000  # calls that wait at once; one more is told to come again
 RETRY_MS = 1_000  # what they are told
 FOUND_MAX = 200_000  # callers whose purses are remembered
 IDLE_TICKS = 4  # without a hold: what is free is given back
-ATTEMPTS_MAX = 64  # looks of one call; it waits between them, so time ends it first
+ATTEMPTS_MAX = 256  # looks of one call; it waits between them, so time ends it first
+WAKES_MAX = 8  # who waits and is told when something comes free; the others look by themselves soon
 
 
 class Database(Protocol):
@@ -366,8 +368,9 @@ def _is_out(purse: Purse) -> bool:
 
 
 def _wake(purse: Purse) -> None:
-    waiters, purse.waiters = purse.waiters, {}
-    for waiter in waiters:
+    """Tell those who have waited longest."""
+    for waiter in list(islice(purse.waiters, WAKES_MAX)):
+        del purse.waiters[waiter]
         if not waiter.done():
             waiter.set_result(None)
 
