@@ -8,7 +8,7 @@ import typer
 
 from waystation.cli.common import JsonOption, print_json
 from waystation.cli.words import say
-from waystation.settings import EngineSettings, ModelSettings, ProviderSettings, ServerSettings
+from waystation.settings import EngineSettings, ModelSettings, MoneySettings, ProviderSettings, ServerSettings
 from waystation.settings_reader import Secret, types_of, variable_of
 
 INTRODUCTION = """\
@@ -60,6 +60,7 @@ files are there stay available under their own names.
 TOPICS: tuple[tuple[str, type], ...] = (
     ("server", ServerSettings),
     ("engine", EngineSettings),
+    ("money", MoneySettings),
     ("providers.NAME", ProviderSettings),
     ('models."NAME"', ModelSettings),
 )
