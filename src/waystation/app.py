@@ -24,7 +24,7 @@ from uvicorn.server import Server
 from waystation import __version__
 from waystation.accounts import store as accounts_store
 from waystation.accounts.follow import Follower
-from waystation.accounts.service import LOCAL_MODELS
+from waystation.accounts.service import LOCAL_MODELS, ORGANIZATIONS, Accounts
 from waystation.auth.identify import Identify
 from waystation.catalogue.build import build_models, vanished_aliases
 from waystation.catalogue.resolve import Catalogue
@@ -37,10 +37,13 @@ from waystation.http.door import Doorway
 from waystation.http.metrics import Figures, exposition
 from waystation.http.openapi import document
 from waystation.http.readiness import Readiness
+from waystation.http.v1.control import Control
+from waystation.http.v1.proving import Prover
 from waystation.inventory import Added, local_models, local_offer, provider_offer
-from waystation.ledger.budgets.service import BUDGETS_TOPIC
-from waystation.ledger.credit.service import CREDIT_TOPIC
+from waystation.ledger.budgets.service import BUDGETS_TOPIC, Budgets
+from waystation.ledger.credit.service import CREDIT_TOPIC, Credit
 from waystation.ledger.service import Ledger
+from waystation.ledger.verify import verify
 from waystation.metering.tokens import Tokenizers
 from waystation.policy.admit import Policy
 from waystation.providers.openai.provider import OpenAI
@@ -55,6 +58,8 @@ from waystation.wire.models import ModelObject, model_list
 from waystation.wire.tokenize import Tokenization, read_tokenize
 
 log = logging.getLogger("waystation")
+
+DAY_S = 86_400
 
 
 class Parts(msgspec.Struct):
@@ -86,8 +91,14 @@ class Worker:
         """Open the data folder, replay what a crash left, fill the view. Raises ServiceUnavailable, OSError."""
         settings = self.settings
         self.database = await asyncio.to_thread(Database.open, settings.database_url)
+        days = settings.money.usage_retention_days
         self.ledger = await Ledger.open(
-            self.database, settings.data / "journal", self.slot, self.clock, lambda text, model: self.count(text, model)
+            self.database,
+            settings.data / "journal",
+            self.slot,
+            self.clock,
+            lambda text, model: self.count(text, model),
+            retention_s=days * DAY_S if days else None,
         )
         self.follower = Follower(
             self.database,
@@ -96,6 +107,7 @@ class Worker:
                 LOCAL_MODELS: self.local_models_changed,
                 BUDGETS_TOPIC: self.ledger.budgets_changed,
                 CREDIT_TOPIC: self.ledger.credit_changed,
+                ORGANIZATIONS: self.ledger.organizations_changed,
             },
         )
         self.engine = EngineProvider(self.http, settings.data, (), self.tokenizers, queue_max=settings.engine.queue_max)
@@ -177,6 +189,7 @@ class Worker:
             Desk(
                 auth=self.way.auth,
                 catalogue=self.way.catalogue,
+                control=self.control(),
                 version=__version__,
                 models_list=lambda models: model_list(model_object(model) for model in models),
                 model_object=model_object,
@@ -186,6 +199,19 @@ class Worker:
                 metrics=metrics,
                 new_request_id=self.ids.request_id,
             )
+        )
+
+    def control(self) -> Control:
+        """The control plane, on this worker's database."""
+        new_id = Ids().new  # of its own, because verbs run in the database's writer thread
+        return Control(
+            database=self.database,
+            clock=self.clock,
+            accounts=Accounts(self.clock, new_id),
+            budgets=Budgets(self.clock, new_id),
+            credit=Credit(self.clock, new_id),
+            signup_grant_nano=self.settings.money.signup_grant_nano,
+            prover=Prover(lambda: self.database.read(verify)),
         )
 
     def figures(self) -> Figures:

@@ -22,7 +22,7 @@ MAY_KNOW = {
     "accounts": {"gateway", "metering", "tables"},
     "providers": {"gateway"},
     "engine": {"gateway", "metering"},
-    "http": {"gateway"},
+    "http": {"gateway", "accounts", "ledger"},  # those two for the control plane, http/v1/
     "runtime": {"tables"},
     "testing": set(),
 }
