@@ -212,6 +212,7 @@ class Worker:
             credit=Credit(self.clock, new_id),
             signup_grant_nano=self.settings.money.signup_grant_nano,
             prover=Prover(lambda: self.database.read(verify)),
+            follow=self.follower.step,
         )
 
     def figures(self) -> Figures:

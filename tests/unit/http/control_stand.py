@@ -29,7 +29,10 @@ class Said(NamedTuple):
 
 
 class Stand:
-    """A client of the app. `operator` is an admin key of the first organization, `key` one of its project's."""
+    """A client of the app, whose worker looks for no changes of its own accord.
+
+    `operator` is an admin key of the first organization, `key` one of its project's.
+    """
 
     def __init__(self, worker: Worker, client: httpx2.AsyncClient) -> None:
         self.worker = worker
@@ -59,7 +62,7 @@ class Stand:
         data: bytes | None = None,
         **query: Any,
     ) -> Said:
-        """One request, by the operator unless a key is said; the worker has heard of what it changed."""
+        """One request, by the operator unless a key is said."""
         key = self.operator if key is None else key
         answer = await self._client.request(
             method,
@@ -68,7 +71,6 @@ class Stand:
             params=query,
             **({"content": data} if data is not None else {} if body is None else {"json": body}),
         )
-        await self.worker.follower.step()
         return Said(answer.status_code, answer.json() if answer.content else None, answer.headers)
 
     async def get(self, path: str, **given: Any) -> Any:

@@ -5,12 +5,13 @@ stand. Handlers know nothing of HTTP, so commands run them too (`cli/control.py`
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from waystation.accounts.service import Accounts
-from waystation.errors import Forbidden, NotFound
+from waystation.errors import ApiError, Forbidden, NotFound
 from waystation.http.v1.proving import Prover
 from waystation.ledger.budgets.service import Budgets
 from waystation.ledger.credit.service import Credit
@@ -42,14 +43,18 @@ class Control(msgspec.Struct, kw_only=True):
     credit: Credit
     signup_grant_nano: int
     prover: Prover
+    follow: Callable[[], Awaitable[object]]  # has this worker know what was just changed
 
     async def read(self, fn: Callable[[Any], T]) -> T:
         """On one snapshot, in a reader thread."""
         return await self.database.read(fn)
 
     async def change(self, fn: Callable[[Any], T]) -> T:
-        """All of it or nothing; what it answers has reached the disk."""
-        return await self.database.write(fn, durable=True)
+        """All of it or nothing; what it answers has reached the disk, and this worker's calls. Others hear in a second."""
+        done = await self.database.write(fn, durable=True)
+        with suppress(ApiError):  # it is done all the same, and the worker looks again by itself
+            await self.follow()
+        return done
 
     async def is_operator(self, caller: Caller) -> bool:
         """Whether a caller has an admin key of the organization that runs this server."""
