@@ -35,6 +35,10 @@ from waystation.terms import Price
 
 KEYS, ORGANIZATIONS, PROJECTS, LOCAL_MODELS = "keys", "organizations", "projects", "local_models"  # topics of changes
 
+# With those that were archived or revoked: every worker has all keys in memory.
+PROJECTS_PER_ORGANIZATION_MAX = 10_000
+KEYS_PER_ORGANIZATION_MAX = 500_000
+
 
 class Now(Protocol):
     def now_s(self) -> int: ...
@@ -123,6 +127,8 @@ class Accounts:
         """Raises InvalidRequest."""
         if store.organization(connection, organization_id) is None:
             raise InvalidRequest(f"There is no organization {organization_id[:80]!r}.", param="organization_id")
+        if store.count_projects(connection, organization_id) >= PROJECTS_PER_ORGANIZATION_MAX:
+            raise InvalidRequest(f"This organization has {PROJECTS_PER_ORGANIZATION_MAX} projects already.")
         now = self._clock.now_s()
         made = Project(self._new_id("proj_"), organization_id, check_name(name), now)
         store.add_project(connection, made)
@@ -222,6 +228,8 @@ class Accounts:
         now = self._clock.now_s()
         if expires_at is not None and expires_at <= now:
             raise InvalidRequest("The key would have expired already.", param="expires_at")
+        if store.count_keys(connection, organization_id) >= KEYS_PER_ORGANIZATION_MAX:
+            raise InvalidRequest(f"This organization has {KEYS_PER_ORGANIZATION_MAX} keys already.")
         admin = project_id is None
         secret = make_secret(admin=admin)
         key = Key(

@@ -138,6 +138,16 @@ def projects_page(
     return [Project(*row) for row in connection.execute(_page(query, _projects.id, after_id, rows_max, ascending))]
 
 
+def count_projects(connection: Connection, organization_id: str) -> int:
+    query = select(func.count()).select_from(tables.projects).where(_projects.organization_id == organization_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def count_keys(connection: Connection, organization_id: str) -> int:
+    query = select(func.count()).select_from(tables.api_keys).where(_keys.organization_id == organization_id)
+    return int(connection.execute(query).scalar_one())
+
+
 def replace_project(connection: Connection, project: Project) -> None:
     """Write what of it can be changed."""
     names = ("name", "archived_at", "on_disconnect")

@@ -26,7 +26,7 @@ from waystation.ledger.funds import store as funds_store
 
 BUDGETS_TOPIC = "budgets"  # of changes; the subject is the budget's id
 BUDGETS_PER_SUBJECT_MAX = 20  # each of them is asked for every call
-BUDGETS_PER_ORGANIZATION_MAX = 100_000
+BUDGETS_PER_ORGANIZATION_MAX = 100_000  # every worker has all of them in memory
 
 
 class Now(Protocol):
@@ -84,6 +84,8 @@ class Budgets:
                 f"{made.subject[:80]!r} has {BUDGETS_PER_SUBJECT_MAX} budgets already. Change or remove one.",
                 param="subject",
             )
+        if store.count_in(connection, organization_id) >= BUDGETS_PER_ORGANIZATION_MAX:
+            raise InvalidRequest(f"This organization has {BUDGETS_PER_ORGANIZATION_MAX} budgets already. Remove some.")
         store.add(connection, made)
         self._tell(connection, made.id, now)
         return made
