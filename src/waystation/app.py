@@ -24,7 +24,7 @@ from uvicorn.server import Server
 from waystation import __version__
 from waystation.accounts import store as accounts_store
 from waystation.accounts.follow import Follower
-from waystation.accounts.service import LOCAL_MODELS
+from waystation.accounts.service import LOCAL_MODELS, ORGANIZATIONS, Accounts
 from waystation.auth.identify import Identify
 from waystation.catalogue.build import build_models, vanished_aliases
 from waystation.catalogue.resolve import Catalogue
@@ -39,13 +39,16 @@ from waystation.http.figures import FOLDER, Figures, SharedFigures
 from waystation.http.metrics import exposition
 from waystation.http.openapi import document
 from waystation.http.readiness import Readiness
+from waystation.http.v1.control import Control
+from waystation.http.v1.proving import Prover
 from waystation.idempotency import store as answers_store
 from waystation.idempotency.service import Answers
 from waystation.inventory import Added, local_models, local_offer, provider_offer
-from waystation.ledger.budgets.service import BUDGETS_TOPIC
-from waystation.ledger.credit.service import CREDIT_TOPIC
+from waystation.ledger.budgets.service import BUDGETS_TOPIC, Budgets
+from waystation.ledger.credit.service import CREDIT_TOPIC, Credit
 from waystation.ledger.rates.service import TOPIC as LIMITS_TOPIC
 from waystation.ledger.service import Ledger
+from waystation.ledger.verify import verify
 from waystation.metering.tokens import Tokenizers
 from waystation.policy.admit import Policy
 from waystation.providers.openai.provider import OpenAI
@@ -60,6 +63,8 @@ from waystation.wire.models import ModelObject, model_list
 from waystation.wire.tokenize import Tokenization, read_tokenize
 
 log = logging.getLogger("waystation")
+
+DAY_S = 86_400
 
 
 class Parts(msgspec.Struct):
@@ -92,6 +97,7 @@ class Worker:
         """Open the data folder, replay what a crash left, fill the view. Raises ServiceUnavailable, OSError."""
         settings = self.settings
         self.database = await asyncio.to_thread(Database.open, settings.database_url)
+        days = settings.money.usage_retention_days
         self.ledger = await Ledger.open(
             self.database,
             settings.data / "journal",
@@ -100,6 +106,7 @@ class Worker:
             lambda text, model: self.count(text, model),
             workers=self.workers,
             on_closed=answers_store.mark_lost,
+            retention_s=days * DAY_S if days else None,
         )
         self.answers = Answers(self.database, self.ledger.epoch, self.clock, settings.server.idempotency_s)
         self.catalogue = Catalogue(self.view.models, self.clock.now_s, self.database.read)
@@ -112,6 +119,7 @@ class Worker:
                 CREDIT_TOPIC: self.ledger.credit_changed,
                 LIMITS_TOPIC: self.ledger.limits_changed,
                 PRICES: self.catalogue.prices_changed,
+                ORGANIZATIONS: self.ledger.organizations_changed,
             },
             applied=lambda: self.shared.publish(),
         )
@@ -199,6 +207,7 @@ class Worker:
             Desk(
                 auth=self.way.auth,
                 catalogue=self.way.catalogue,
+                control=self.control(),
                 version=__version__,
                 models_list=lambda models: model_list(model_object(model) for model in models),
                 model_object=model_object,
@@ -208,6 +217,20 @@ class Worker:
                 metrics=metrics,
                 new_request_id=self.ids.request_id,
             )
+        )
+
+    def control(self) -> Control:
+        """The control plane, on this worker's database."""
+        new_id = Ids().new  # of its own, because verbs run in the database's writer thread
+        return Control(
+            database=self.database,
+            clock=self.clock,
+            accounts=Accounts(self.clock, new_id),
+            budgets=Budgets(self.clock, new_id),
+            credit=Credit(self.clock, new_id),
+            signup_grant_nano=self.settings.money.signup_grant_nano,
+            prover=Prover(lambda: self.database.read(verify)),
+            follow=self.follower.step,
         )
 
     def figures(self) -> Figures:

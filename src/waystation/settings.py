@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from waystation.catalogue.book.lookup import known_price
-from waystation.settings_prices import CURRENCIES, nano_of, read_price
+from waystation.settings_prices import CURRENCIES, read_price
 from waystation.settings_reader import Reader, Secret, SettingsError, nearest, setting
 from waystation.terms import Price
+from waystation.wire.money import nano_of
 
 __all__ = ["Secret", "Settings", "SettingsError", "load_settings", "nano_of", "read_price"]
 
@@ -81,6 +82,26 @@ class EngineSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MoneySettings:
+    """Credit, and how long single calls are remembered."""
+
+    signup_grant: str = setting(
+        "5", "Credit that a new organization begins with, in its own currency, in quotes so that it stays exact."
+    )
+    usage_retention_days: int = setting(
+        0,
+        "How long the rows of single calls are kept; sums and books stay. 0 keeps them for ever.",
+        unit="days",
+        least=0,
+        most=36_500,
+    )
+
+    @property
+    def signup_grant_nano(self) -> int:
+        return nano_of(self.signup_grant)
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderSettings:
     """`[providers.NAME]`: an OpenAI-compatible server and the key for it."""
 
@@ -135,6 +156,7 @@ class Settings:
     database_url: str = field(repr=False)  # may hold a password
     server: ServerSettings
     engine: EngineSettings
+    money: MoneySettings
     providers: dict[str, ProviderSettings]
     models: dict[str, ModelSettings]
     warnings: tuple[str, ...] = ()  # misspelt variables: said at start, no reason to refuse
@@ -199,7 +221,7 @@ PRICE_MISSING = (
     'say { currency = "USD", input = "2.50", output = "10.00" } (for a million tokens), 0 or "unmetered"'
 )
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
-TOPICS = ("server", "engine", "providers", "models")
+TOPICS = ("server", "engine", "money", "providers", "models")
 
 
 def _assemble(
@@ -209,15 +231,18 @@ def _assemble(
     for key in tables:
         if key not in known:
             read.complain(key, f"is not a setting{nearest(key, known)}")
-    given = {topic: _given(overrides, topic) for topic in ("server", "engine")}
+    given = {topic: _given(overrides, topic) for topic in ("server", "engine", "money")}
     server = read.topic(ServerSettings, "server", tables.get("server", {}), over=given["server"])
     engine = read.topic(EngineSettings, "engine", tables.get("engine", {}), over=given["engine"])
+    money = read.topic(MoneySettings, "money", tables.get("money", {}), over=given["money"])
+    if money is not None:
+        _check_money(read, money)
     providers = _providers(read, tables.get("providers", {}))
     named = tables.get("providers", {})
     models = _models(read, tables.get("models", {}), set(named) if isinstance(named, dict) else set(), providers, at)
     models_folder = _text(read, "WAYSTATION_MODELS", "models_folder", tables)
     database_url = _text(read, "WAYSTATION_DATABASE_URL", "database_url", tables)
-    if read.problems or server is None or engine is None:
+    if read.problems or server is None or engine is None or money is None:
         return None
     return Settings(
         data=data,
@@ -226,10 +251,18 @@ def _assemble(
         database_url=database_url or f"sqlite:///{data / 'waystation.db'}",
         server=server,
         engine=engine,
+        money=money,
         providers=providers,
         models=models,
         warnings=_misspelt(read),
     )
+
+
+def _check_money(read: Reader, money: MoneySettings) -> None:
+    try:
+        nano_of(money.signup_grant)
+    except ValueError as error:
+        read.complain("money.signup_grant", str(error))
 
 
 def _given(overrides: dict[str, object], topic: str) -> dict[str, object]:

@@ -1,28 +1,17 @@
 """Read a price as people write it, exactly: decimal text in, integers of 10⁻⁹ out. No float is ever money."""
 
-import re
 import tomllib
 from typing import Any
 
 from waystation.errors import InvalidRequest
 from waystation.metering.price_rules import check_price
-from waystation.metering.price_text import NANO_DIGITS, STEP_RATES, TOKEN_RATES, UNITS
+from waystation.metering.price_text import STEP_RATES, TOKEN_RATES, UNITS
 from waystation.terms import Price, Step
+from waystation.wire.money import nano_of
 
-WHOLE_DIGITS_MAX = 9  # a price for a million tokens above 10⁹ is a slip of the keyboard
 CURRENCIES = ("USD", "CNY")
-_DECIMAL = re.compile(rf"(\d{{1,{WHOLE_DIGITS_MAX}}})(?:\.(\d{{1,{NANO_DIGITS}}}))?")
 
 FREE = Price(currency="USD", input_nano_per_million=0, output_nano_per_million=0, cached_input_nano_per_million=0)
-
-
-def nano_of(text: str) -> int:
-    """A decimal number as 10⁻⁹ of its unit: "2.50" is 2_500_000_000. Raises ValueError unless that is exact."""
-    match = _DECIMAL.fullmatch(text.strip())
-    if match is None or not text.isascii():
-        raise ValueError(f'is {text[:40]!r}; an amount looks like "2.50", with at most {NANO_DIGITS} decimals')
-    whole, decimals = match[1], match[2] or ""
-    return int(whole + decimals.ljust(NANO_DIGITS, "0"))
 
 
 def read_price(value: Any) -> Price | None:

@@ -22,6 +22,11 @@ ROOTS = (
     "ListModelsResponse",
     "Model",
     "ErrorResponse",
+    "Project",
+    "ProjectListResponse",
+    "ProjectApiKey",
+    "ProjectApiKeyListResponse",
+    "ProjectApiKeyDeleteResponse",
 )
 REDUCED = Path(__file__).with_name("openai-spec-reduced.json")
 EXAMPLE_PATHS = ("/chat/completions", "/completions", "/embeddings", "/models", "/models/{model}")

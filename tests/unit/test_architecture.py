@@ -23,7 +23,7 @@ MAY_KNOW = {
     "idempotency": {"tables"},
     "providers": {"gateway"},
     "engine": {"gateway", "metering"},
-    "http": {"gateway"},
+    "http": {"gateway", "accounts", "ledger"},  # those two for the control plane, http/v1/
     "runtime": {"tables"},
     "testing": set(),
 }

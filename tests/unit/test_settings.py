@@ -6,11 +6,9 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from waystation.metering.price_text import decimal_of, written_price
-from waystation.settings import Secret, Settings, SettingsError, load_settings, nano_of, read_price
+from waystation.settings import Secret, Settings, SettingsError, load_settings, read_price
 from waystation.settings_prices import read_price_text
 from waystation.terms import Price
 
@@ -202,34 +200,6 @@ def test_settings_stay_as_they_were_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "nano"),
-    [
-        ("0", 0),
-        ("2.50", 2_500_000_000),
-        ("10", 10_000_000_000),
-        ("0.000000001", 1),
-        ("0.1", 100_000_000),
-        ("999999999.999999999", 10**18 - 1),
-    ],
-)
-def test_an_amount_is_exact(text: str, nano: int) -> None:
-    assert nano_of(text) == nano
-
-
-@pytest.mark.parametrize(
-    "text", ["", "-1", "+1", "1e3", ".5", "1.", "1,5", "0.0000000001", "NaN", "inf", "1_000", "٣", "1 2", "10000000000"]
-)
-def test_an_amount_that_is_not_exact_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="an amount looks like"):
-        nano_of(text)
-
-
-@given(st.integers(0, 10**18 - 1))
-def test_every_amount_comes_back_as_it_was_written(nano: int) -> None:
-    assert nano_of(f"{nano // 10**9}.{nano % 10**9:09d}") == nano
-
-
-@pytest.mark.parametrize(
     "price",
     [
         0.0,
@@ -340,3 +310,13 @@ def test_a_provider_that_bills_in_two_currencies_is_asked_in_the_one_that_is_nam
 def test_what_the_book_does_not_know_is_asked_for(config: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="is missing, and an unknown price is never free"):
         load(tmp_path, config)
+
+
+def test_the_credit_of_a_sign_up_is_exact_and_calls_are_kept_for_ever_unless_said_otherwise(tmp_path: Path) -> None:
+    money = load(tmp_path).money
+    assert (money.signup_grant_nano, money.usage_retention_days) == (5_000_000_000, 0)
+    money = load(tmp_path, '[money]\nsignup_grant = "0.50"\n', WAYSTATION_MONEY_USAGE_RETENTION_DAYS="90").money
+    assert (money.signup_grant_nano, money.usage_retention_days) == (500_000_000, 90)
+    assert "money.signup_grant is '5 USD'" in problems(tmp_path, '[money]\nsignup_grant = "5 USD"\n')
+    assert "text in quotes" in problems(tmp_path, "[money]\nsignup_grant = 5.0\n")
+    assert "the least is 0 days" in problems(tmp_path, "[money]\nusage_retention_days = -1\n")

@@ -54,6 +54,7 @@ class Follower:
         self._listeners = listeners
         self._applied = applied
         self._version: int | None = None
+        self._stepping = asyncio.Lock()
         self.fault: str | None = None  # why the view is behind, while it is; /ready tells
 
     async def load(self) -> None:
@@ -92,7 +93,14 @@ class Follower:
                 self.fault = None
 
     async def step(self) -> int:
-        """Look once, and apply what has changed; returns how many changes. Raises ServiceUnavailable."""
+        """Look once, and apply what has changed; returns how many changes. Raises ServiceUnavailable.
+
+        Who has just changed something may step too, so that this worker knows it by the time that it says so.
+        """
+        async with self._stepping:
+            return await self._step()
+
+    async def _step(self) -> int:
         version = await self._database.version()
         if version is not None and version == self._version:
             return 0

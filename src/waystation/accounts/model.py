@@ -20,6 +20,7 @@ CURRENCIES = ("USD", "CNY")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}\Z")
 
 Kind = Literal["chat", "embedding"]
+OnDisconnect = Literal["cancel", "drain"]
 
 
 class Organization(msgspec.Struct, frozen=True):
@@ -38,7 +39,7 @@ class Project(msgspec.Struct, frozen=True):
     name: str
     created_at: int
     archived_at: int | None = None  # its keys are refused from then on; its books stay
-    on_disconnect: str = "cancel"  # or "drain": what becomes of an answer whose client leaves
+    on_disconnect: OnDisconnect = "cancel"  # or "drain": what becomes of an answer whose client leaves
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -121,6 +122,14 @@ def check_currency(currency: str) -> str:
             f"The currency {currency[:20]!r} is unknown. Use {' or '.join(CURRENCIES)}.", param="currency"
         )
     return currency
+
+
+def check_on_disconnect(word: str) -> OnDisconnect:
+    if word == "cancel":
+        return "cancel"
+    if word == "drain":
+        return "drain"
+    raise InvalidRequest("'on_disconnect' is 'cancel' or 'drain'.", param="on_disconnect")
 
 
 def check_time_zone(name: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from waystation import tables
 from waystation.accounts.model import Key, LocalModel, Organization, Project
@@ -15,6 +15,7 @@ _organizations, _projects, _keys, _models = (
     tables.api_keys.c,
     tables.local_models.c,
 )
+FIRST_ORGANIZATION = "first_organization"  # a fact: two organizations may be of the same second
 _IN_MAX = 500  # values in one IN (…): SQLite allows 32 766, short statements are prepared faster
 
 
@@ -46,6 +47,58 @@ def organization(connection: Connection, organization_id: str) -> Organization |
     return None if row is None else Organization(*row)
 
 
+def first_organization(connection: Connection) -> Organization | None:
+    """The one that runs this server: what was written down when it was made; of older databases the oldest."""
+    known = read_fact(connection, FIRST_ORGANIZATION)
+    found = None if known is None else organization(connection, known)
+    if found is not None:
+        return found
+    query = select(tables.organizations).order_by(_organizations.created_at, _organizations.id).limit(1)
+    row = connection.execute(query).first()
+    return None if row is None else Organization(*row)
+
+
+def organizations_page(
+    connection: Connection, after_id: str, rows_max: int, *, ascending: bool = True
+) -> list[Organization]:
+    """A page in the order of their ids, which is that of their making."""
+    query = _page(select(tables.organizations), _organizations.id, after_id, rows_max, ascending)
+    return [Organization(*row) for row in connection.execute(query)]
+
+
+def replace_organization(connection: Connection, organization: Organization) -> None:
+    """Write what of it can be changed here; its overdraft is the ledger's."""
+    names = ("name", "currency", "postpaid", "time_zone")
+    connection.execute(
+        update(tables.organizations)
+        .where(_organizations.id == organization.id)
+        .values(**{name: getattr(organization, name) for name in names})
+    )
+
+
+def money_has_moved(connection: Connection, organization_id: str) -> bool:
+    """Whether the books have an entry of this organization: a grant, or a call that was paid."""
+    c = tables.entries.c
+    return connection.execute(select(c.id).where(c.organization_id == organization_id).limit(1)).first() is not None
+
+
+def has_usage(connection: Connection, organization_id: str) -> bool:
+    c = tables.usage_series.c
+    return connection.execute(select(c.id).where(c.organization_id == organization_id).limit(1)).first() is not None
+
+
+def has_budgets(connection: Connection, organization_id: str) -> bool:
+    c = tables.budgets.c
+    mine = select(c.id).where(c.organization_id == organization_id, c.removed_at.is_(None)).limit(1)
+    return connection.execute(mine).first() is not None
+
+
+def _page(query: Select[Any], id_: Any, after_id: str, rows_max: int, ascending: bool) -> Select[Any]:
+    if after_id:
+        query = query.where(id_ > after_id if ascending else id_ < after_id)
+    return query.order_by(id_ if ascending else id_.desc()).limit(rows_max)
+
+
 def add_project(connection: Connection, project: Project) -> None:
     connection.execute(
         insert(tables.projects).values(
@@ -67,6 +120,42 @@ def projects(connection: Connection, organization_id: str) -> list[Project]:
 def project(connection: Connection, project_id: str) -> Project | None:
     row = connection.execute(select(tables.projects).where(_projects.id == project_id)).first()
     return None if row is None else Project(*row)
+
+
+def projects_page(
+    connection: Connection,
+    organization_id: str,
+    after_id: str,
+    rows_max: int,
+    *,
+    ascending: bool = True,
+    archived: bool = False,
+) -> list[Project]:
+    """A page of an organization's projects; `archived`: those too."""
+    query = select(tables.projects).where(_projects.organization_id == organization_id)
+    if not archived:
+        query = query.where(_projects.archived_at.is_(None))
+    return [Project(*row) for row in connection.execute(_page(query, _projects.id, after_id, rows_max, ascending))]
+
+
+def count_projects(connection: Connection, organization_id: str) -> int:
+    query = select(func.count()).select_from(tables.projects).where(_projects.organization_id == organization_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def count_keys(connection: Connection, organization_id: str) -> int:
+    query = select(func.count()).select_from(tables.api_keys).where(_keys.organization_id == organization_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def replace_project(connection: Connection, project: Project) -> None:
+    """Write what of it can be changed."""
+    names = ("name", "archived_at", "on_disconnect")
+    connection.execute(
+        update(tables.projects)
+        .where(_projects.id == project.id)
+        .values(**{name: getattr(project, name) for name in names})
+    )
 
 
 # -- keys
@@ -100,6 +189,25 @@ def keys(connection: Connection, after_id: str, rows_max: int) -> list[Key]:
     """A page of keys in the order of their ids, which is that of their making."""
     rows = connection.execute(select(*_SHOWN).where(_keys.id > after_id).order_by(_keys.id).limit(rows_max))
     return [Key(*row) for row in rows]
+
+
+def keys_page(
+    connection: Connection,
+    organization_id: str,
+    after_id: str,
+    rows_max: int,
+    *,
+    ascending: bool = True,
+    project_id: str | None = None,
+    revoked: bool = True,
+) -> list[Key]:
+    """A page of an organization's keys, or of one of its projects; `revoked`: those too."""
+    query = select(*_SHOWN).where(_keys.organization_id == organization_id)
+    if project_id is not None:
+        query = query.where(_keys.project_id == project_id)
+    if not revoked:
+        query = query.where(_keys.revoked_at.is_(None))
+    return [Key(*row) for row in connection.execute(_page(query, _keys.id, after_id, rows_max, ascending))]
 
 
 def revoke_key(connection: Connection, key_id: str, at: int) -> bool:

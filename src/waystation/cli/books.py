@@ -1,5 +1,8 @@
 """The accounts, opened on the database for one command. The rules are those of `accounts.service`."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from waystation.accounts import store
 from waystation.accounts.model import Key, LocalModel, NewKey, Organization, Project
 from waystation.accounts.service import Accounts
@@ -10,6 +13,7 @@ from waystation.settings_reader import nearest
 from waystation.terms import Price
 
 PAGE_ROWS = 500
+T = TypeVar("T", Organization, Project)
 
 
 class Books:
@@ -34,29 +38,38 @@ class Books:
     def has_keys(self) -> bool:
         return bool(self.database.read_sync(lambda connection: store.keys(connection, "", 1)))
 
-    def project(self, wanted: str | None) -> Project:
-        """A project by id or name; without one, the first. Raises LookupError, in words for who typed it."""
-        organization, first = self.first()
+    def organization(self, wanted: str | None) -> Organization:
+        """An organization by id or name; without one, the first. Raises LookupError, in words for who typed it."""
+        first, _ = self.first()
         if wanted is None:
             return first
-        projects = self.database.read_sync(lambda connection: store.projects(connection, organization.id))
-        for project in projects:
-            if wanted in (project.id, project.name):
-                return project
-        raise LookupError(f"There is no project {wanted!r}{nearest(wanted, [project.name for project in projects])}.")
+        return _named("organization", wanted, self.database.read_sync(store.organizations))
 
-    def create_key(self, project: str | None, name: str, *, expires_at: int | None = None) -> NewKey:
-        project_id = self.project(project).id
+    def project(self, wanted: str | None, organization: str | None = None) -> Project:
+        """A project by id or name; without one, the first that is in use. Raises LookupError, in words for who typed it."""
+        if wanted is None and organization is None:
+            return self.first()[1]
+        organization_id = self.organization(organization).id
+        projects = self.database.read_sync(lambda connection: store.projects(connection, organization_id))
+        in_use = [project for project in projects if project.archived_at is None]
+        if wanted is None and in_use:
+            return in_use[0]
+        return _named("project", wanted or "", [*in_use, *projects])
+
+    def create_key(
+        self, project: str | None, name: str, *, organization: str | None = None, expires_at: int | None = None
+    ) -> NewKey:
+        project_id = self.project(project, organization).id
         return self.database.write_sync(
             lambda connection: self._accounts.create_key(connection, project_id, name, expires_at=expires_at),
             durable=True,
         )
 
-    def create_admin_key(self, name: str, *, expires_at: int | None = None) -> NewKey:
-        organization, _ = self.first()
+    def create_admin_key(self, name: str, *, organization: str | None = None, expires_at: int | None = None) -> NewKey:
+        organization_id = self.organization(organization).id
         return self.database.write_sync(
             lambda connection: self._accounts.create_admin_key(
-                connection, organization.id, name, expires_at=expires_at
+                connection, organization_id, name, expires_at=expires_at
             ),
             durable=True,
         )
@@ -94,3 +107,11 @@ class Books:
 
     def remove_local_model(self, name: str) -> None:
         self.database.write_sync(lambda connection: self._accounts.remove_local_model(connection, name), durable=True)
+
+
+def _named(kind: str, wanted: str, among: Sequence[T]) -> T:
+    """What is called so, by id or name. Raises LookupError."""
+    for each in among:
+        if wanted in (each.id, each.name):
+            return each
+    raise LookupError(f"There is no {kind} {wanted!r}{nearest(wanted, [each.name for each in among])}.")

@@ -9,6 +9,7 @@ import typer
 
 from waystation.cli.client import running_server
 from waystation.cli.common import CommandError, ConfigOption, DataOption, JsonOption, books, print_json, settings_of
+from waystation.cli.control import OrganizationOption
 from waystation.cli.first_start import make_secret_key
 from waystation.cli.words import say
 from waystation.http.figures import FOLDER, is_alive, read_shares
@@ -30,6 +31,7 @@ def create(
     project: Annotated[
         str | None, typer.Option(metavar="P", help=say("Project, by name or id.", "项目名称或 id。"))
     ] = None,
+    organization: OrganizationOption = None,
     name: Annotated[str, typer.Option(metavar="N", help=say("What to call it.", "密钥的名称。"))] = "default",
     expires_days: Annotated[
         int | None, typer.Option(min=1, max=36_500, help=say("Days that it is valid.", "有效天数。"))
@@ -45,9 +47,9 @@ def create(
     with books(settings) as accounts:
         try:
             if admin:
-                made = accounts.create_admin_key(name, expires_at=expires_at)
+                made = accounts.create_admin_key(name, organization=organization, expires_at=expires_at)
             else:
-                made = accounts.create_key(project, name, expires_at=expires_at)
+                made = accounts.create_key(project, name, organization=organization, expires_at=expires_at)
         except LookupError as error:
             raise CommandError(str(error.args[0])) from None
         change = accounts.last_change()

@@ -8,7 +8,7 @@ import typer
 
 from waystation.cli.common import JsonOption, print_json
 from waystation.cli.words import say
-from waystation.settings import EngineSettings, ModelSettings, ProviderSettings, ServerSettings
+from waystation.settings import EngineSettings, ModelSettings, MoneySettings, ProviderSettings, ServerSettings
 from waystation.settings_reader import Secret, types_of, variable_of
 
 INTRODUCTION = """\
@@ -63,6 +63,7 @@ model is no longer pulled by itself; local models whose files are there stay ava
 TOPICS: tuple[tuple[str, type], ...] = (
     ("server", ServerSettings),
     ("engine", EngineSettings),
+    ("money", MoneySettings),
     ("providers.NAME", ProviderSettings),
     ('models."NAME"', ModelSettings),
 )

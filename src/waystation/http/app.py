@@ -1,4 +1,7 @@
-"""The URLs that are not calls: health, models, tokens, documents. A Starlette app on the same port as the door."""
+"""The URLs that are not calls: health, models, tokens, documents, the control plane. A Starlette app on the door's port.
+
+Who may ask for which is one table: `access.py`.
+"""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,13 +16,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from waystation.errors import ApiError, Forbidden, MethodNotAllowed, RequestTooLarge, UnknownUrl
+from waystation.errors import ApiError, Forbidden, MethodNotAllowed, UnknownUrl
+from waystation.http.access import ACCESS, Access
 from waystation.http.errors import error_body, error_headers
-from waystation.http.presented import Presented
+from waystation.http.plain import is_from_this_machine, json_response, presented, read_body
 from waystation.http.routes import CALL_ROUTES, PREFIXES
+from waystation.http.v1 import mount
+from waystation.http.v1.control import Control, operator_only
+from waystation.http.v1.table import RESOURCES
 from waystation.terms import Caller, Model
 
-_LOOPBACK = ("127.", "::1", "")
 _EXPOSED = [
     "x-request-id",
     "openai-processing-ms",
@@ -48,6 +54,7 @@ class Desk(msgspec.Struct):
 
     auth: Auth
     catalogue: Catalogue
+    control: Control
     version: str
     models_list: Callable[[Sequence[Model]], Any]
     model_object: Callable[[Model], Any]
@@ -62,26 +69,23 @@ def build_app(desk: Desk) -> Starlette:
     """The ASGI app. Every error it answers has OpenAI's form."""
 
     async def health(request: Request) -> Response:
-        return _json({"status": "ok"})
+        return json_response({"status": "ok"})
 
     async def ready(request: Request) -> Response:
         is_ready, report = await desk.readiness()
-        return _json(report, 200 if is_ready else 503)
+        return json_response(report, 200 if is_ready else 503)
 
     async def version(request: Request) -> Response:
-        return _json({"name": "waystation", "version": desk.version})
+        return json_response({"name": "waystation", "version": desk.version})
 
     async def metrics(request: Request) -> Response:
-        # Figures of calls and money are nobody else's business: off this machine they need an admin key.
-        if not _from_this_machine(request):
-            desk.auth.identify_admin(_presented(request))
         return PlainTextResponse(await desk.metrics(), media_type="text/plain; version=0.0.4")
 
     async def openapi(request: Request) -> Response:
-        return _json(desk.document(str(request.base_url).rstrip("/")))
+        return json_response(desk.document(str(request.base_url).rstrip("/")))
 
     async def home(request: Request) -> Response:
-        return _json(
+        return json_response(
             {
                 "name": "waystation",
                 "version": desk.version,
@@ -91,16 +95,13 @@ def build_app(desk: Desk) -> Starlette:
         )
 
     async def models(request: Request) -> Response:
-        desk.auth.identify_any(_presented(request))
-        return _json(desk.models_list(desk.catalogue.listed()))
+        return json_response(desk.models_list(desk.catalogue.listed()))
 
     async def model(request: Request) -> Response:
-        desk.auth.identify_any(_presented(request))
-        return _json(desk.model_object(desk.catalogue.named(request.path_params["model"])))
+        return json_response(desk.model_object(desk.catalogue.named(request.path_params["model"])))
 
     async def tokenize(request: Request) -> Response:
-        desk.auth.identify_any(_presented(request))
-        return _json(await desk.tokenize(await _body(request, _TOKENIZE_BYTES_MAX)))
+        return json_response(await desk.tokenize(await read_body(request, _TOKENIZE_BYTES_MAX)))
 
     async def call_options(request: Request) -> Response:
         if request.method == "OPTIONS":
@@ -110,21 +111,16 @@ def build_app(desk: Desk) -> Starlette:
             headers=(("allow", "POST, OPTIONS"),),
         )
 
-    routes: list[BaseRoute] = [
-        Route("/", home),
-        Route("/health", health),
-        Route("/ready", ready),
-        Route("/version", version),
-        Route("/metrics", metrics),
-        Route("/openapi.json", openapi),
-    ]
+    pages = {"/": home, "/health": health, "/ready": ready, "/version": version}
+    pages |= {"/metrics": metrics, "/openapi.json": openapi}
+    beside = {"GET /models": models, "GET /models/{model:path}": model, "POST /waystation/tokenize": tokenize}
+    routes: list[BaseRoute] = [Route(path, _admitted(desk, f"GET {path}", page)) for path, page in pages.items()]
     for prefix in PREFIXES:
-        routes += [
-            Route(f"{prefix}/models", models),
-            Route(f"{prefix}/models/{{model:path}}", model),
-            Route(f"{prefix}/waystation/tokenize", tokenize, methods=["POST"]),
-        ]
+        for label, page in beside.items():
+            method, path = label.split(" ")
+            routes.append(Route(prefix + path, _admitted(desk, label, page), methods=[method]))
     routes += [Route(path.decode(), call_options, methods=["OPTIONS", "HEAD", "GET"]) for path in CALL_ROUTES]
+    routes += mount.routes(RESOURCES, desk.control, desk.auth, PREFIXES)
 
     async def api_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)
@@ -159,6 +155,28 @@ def build_app(desk: Desk) -> Starlette:
     )
 
 
+def _admitted(desk: Desk, label: str, page: mount.Endpoint) -> mount.Endpoint:
+    """A page behind the access that it needs."""
+    access = ACCESS[label]
+
+    async def answer(request: Request) -> Response:
+        if access is Access.KEY:
+            desk.auth.identify_any(presented(request))
+        elif access is not Access.PUBLIC:
+            await _admit_operator(desk, request, access)
+        return await page(request)
+
+    return answer
+
+
+async def _admit_operator(desk: Desk, request: Request, access: Access) -> None:
+    """Figures of calls and money are nobody else's business."""
+    if access is Access.MACHINE and is_from_this_machine(request):
+        return
+    if not await desk.control.is_operator(desk.auth.identify_admin(presented(request))):
+        raise operator_only("This")
+
+
 class _RequestId:
     """Gives each request an x-request-id and says how long it took, as calls have."""
 
@@ -185,31 +203,6 @@ class _RequestId:
             await send(message)
 
         await self._app(scope, receive, send_with_id)
-
-
-async def _body(request: Request, size_bytes_max: int) -> bytes:
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > size_bytes_max:
-            raise RequestTooLarge(f"The request body is larger than {size_bytes_max} bytes.")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _presented(request: Request) -> Presented:
-    authorization = request.headers.get("authorization")
-    return Presented(None if authorization is None else authorization.encode("latin-1"))
-
-
-def _from_this_machine(request: Request) -> bool:
-    host = request.client.host if request.client else ""
-    forwarded = "x-forwarded-for" in request.headers or "forwarded" in request.headers
-    return not forwarded and (host in _LOOPBACK or host.startswith("127."))
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
 def _error(error: ApiError, request: Request) -> Response:

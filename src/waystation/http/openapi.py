@@ -7,6 +7,9 @@ from typing import Any
 
 import msgspec
 
+from waystation.http.access import ACCESS, Access
+from waystation.http.v1.control import ORGANIZATION, Query, Resource
+from waystation.http.v1.table import RESOURCES
 from waystation.wire.answers import ChatCompletion, ChatCompletionChunk, Completion, EmbeddingList, ErrorBody
 from waystation.wire.chat import ChatRequest
 from waystation.wire.completions import CompletionRequest
@@ -15,6 +18,7 @@ from waystation.wire.models import ModelList, ModelObject
 from waystation.wire.tokenize import Tokenization, TokenizeRequest
 
 _STRUCTS = (
+    *dict.fromkeys(each for resource in RESOURCES for each in (resource.request, resource.answer) if each is not None),
     ChatRequest,
     CompletionRequest,
     EmbeddingsRequest,
@@ -28,6 +32,7 @@ _STRUCTS = (
     Tokenization,
     ErrorBody,
 )
+_TAGS = ("Chat", "Completions", "Embeddings", "Models", "Waystation", "Server", "Administration")
 _REF = "#/components/schemas/{name}"
 # What any call can meet on its way, in the order of `errors.py`. 413, 415, 431 and 408 come from the door.
 _CALL_ERRORS = {
@@ -43,6 +48,16 @@ _CALL_ERRORS = {
     502: "The provider failed.",
     503: "The model is loading or the server is draining; `retry-after` says when to try again.",
     504: "The provider took too long.",
+}
+_CONTROL_ERRORS = {
+    400: _CALL_ERRORS[400],
+    401: _CALL_ERRORS[401],
+    403: "This needs an admin key, or one of the organization that runs this server.",
+    404: "There is no such object in this organization.",
+    413: _CALL_ERRORS[413],
+    429: "This is being done already; `retry-after-ms` says when to try again.",
+    500: _CALL_ERRORS[500],
+    503: "The database can't be used; `retry-after` says when to try again.",
 }
 _READ_ERRORS = {code: _CALL_ERRORS[code] for code in (401, 403, 404, 500, 503)}
 
@@ -60,11 +75,14 @@ def document(version: str, server_url: str) -> dict[str, Any]:
         },
         "servers": [{"url": server_url}],
         "security": [{"ApiKeyAuth": []}],
-        "tags": [{"name": tag} for tag in ("Chat", "Completions", "Embeddings", "Models", "Waystation", "Server")],
-        "paths": {**_calls(), **_models(), **_server()},
+        "tags": [{"name": tag} for tag in _TAGS],
+        "paths": {**_calls(), **_models(), **_server(), **_control()},
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"ApiKeyAuth": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "ApiKeyAuth": {"type": "http", "scheme": "bearer"},
+                "AdminApiKeyAuth": {"type": "http", "scheme": "bearer"},
+            },
         },
     }
 
@@ -125,6 +143,43 @@ def _server() -> dict[str, Any]:
         "/version": _open("getVersion", "The version that runs.", {200: "It."}, "application/json", anything),
         "/openapi.json": _open("getOpenapi", "This document.", {200: "It."}, "application/json", anything),
     }
+
+
+def _control() -> dict[str, Any]:
+    """The control plane, as its table has it."""
+    paths: dict[str, Any] = {}
+    for resource in RESOURCES:
+        paths.setdefault(f"/v1{resource.path}", {})[resource.method.lower()] = _resource(resource)
+    return paths
+
+
+def _resource(resource: Resource) -> dict[str, Any]:
+    operator = ACCESS[f"{resource.method} {resource.path}"] is Access.OPERATOR
+    names = [part[1:-1] for part in resource.path.split("/") if part.startswith("{")]
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": "Its id."}
+        for name in names
+    ] + [_query(each) for each in (*resource.query, ORGANIZATION)]
+    operation: dict[str, Any] = {
+        "operationId": resource.name,
+        "tags": ["Administration"],
+        "summary": resource.says,
+        "description": "For the operator: the first organization's admin keys." if operator else "For admin keys.",
+        "security": [{"AdminApiKeyAuth": []}],
+        "parameters": parameters,
+    }
+    if resource.request is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": _ref(resource.request)}},
+        }
+    content = {"application/json": {"schema": _ref(resource.answer)}}
+    operation["responses"] = {"200": {"description": "The answer.", "content": content}} | _errors(_CONTROL_ERRORS)
+    return operation
+
+
+def _query(query: Query) -> dict[str, Any]:
+    return {"name": query.name, "in": "query", "schema": query.schema, "description": query.says}
 
 
 def _operation(

@@ -139,6 +139,10 @@ class Ledger:
         else:
             await self._desk.limiter.load()
 
+    async def organizations_changed(self, _organization_ids: Sequence[str]) -> None:
+        """A listener for changes of organizations: of whether they are prepaid."""
+        self._desk.bank.callers_changed()
+
     async def tick(self) -> None:
         """Give back what isn't needed of this worker's allowances. Raises ServiceUnavailable."""
         await self._desk.bank.tick()

@@ -20,6 +20,7 @@ _BOUND = re.compile(r"Expected `(\w+)` (>=|<=|>|<) (\S+)$")
 _LENGTH = re.compile(r"Expected `(\w+)` of length (>=|<=) ([0-9]+)$")
 _PATTERN = re.compile(r"Expected `str` matching regex (?s:'(.*)')$")
 _MISSING_FIELD = re.compile(r"Object missing required field `([A-Za-z0-9_]+)`$")
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?s:(.*))`$")
 _GOT = re.compile(r"Expected `.*`, got `(\w+)`$")
 
 
@@ -31,6 +32,9 @@ def complaint(error: msgspec.ValidationError, data: Any, struct: type[msgspec.St
         return _bad_key(place, what)
     if missing := _MISSING_FIELD.match(what):
         return _missing(place, missing[1])
+    if unknown := _UNKNOWN_FIELD.match(what):
+        name = f"{place.param}.{unknown[1]}" if place.param else unknown[1]
+        return unknown_parameter(name)
     if bound := _BOUND.match(what):
         return _out_of_bounds(place, bound[2], bound[3])
     if length := _LENGTH.match(what):
@@ -114,6 +118,12 @@ def _missing(place: _Place, name: str) -> InvalidRequest:
         return null_content(place.param)
     param = f"{place.param}.{name}" if place.param else name
     return InvalidRequest(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+
+
+def unknown_parameter(name: str) -> InvalidRequest:
+    """OpenAI's words for a parameter that it doesn't have."""
+    name = name[: words.VALUE_CHARS_MAX]
+    return InvalidRequest(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
 
 
 def _is_plain_message(hint: Any, value: Any) -> bool:

@@ -14,6 +14,10 @@ class Plain(msgspec.Struct, frozen=True, gc=False):
     """Base of what is decoded from a request: a tree without cycles, so the garbage collector need not watch it."""
 
 
+class Exact(Plain, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Base of what the control plane is asked: a name that it doesn't have is refused, since it may be a slip."""
+
+
 class TextPart(Plain, frozen=True, gc=False, tag_field="type", tag="text"):
     text: str
 

@@ -9,7 +9,7 @@ import msgspec
 
 from waystation.errors import InvalidRequest
 from waystation.wire.bounds import check_bounds, decode_any, not_json, too_deep
-from waystation.wire.complaint import complaint
+from waystation.wire.complaint import complaint, unknown_parameter
 
 Request = TypeVar("Request", bound=msgspec.Struct)
 
@@ -54,11 +54,9 @@ def unknown_parameters(body: bytes, struct: type[msgspec.Struct]) -> tuple[str, 
 def refuse_unknown(names: tuple[str, ...]) -> None:
     """Strict mode: raise OpenAI's 400 for the first unknown parameter, if there is any."""
     if names:
-        name = names[0][:_NAME_CHARS_MAX]
-        raise InvalidRequest(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
+        raise unknown_parameter(names[0])
 
 
-_NAME_CHARS_MAX = 100
 _NAMES: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 

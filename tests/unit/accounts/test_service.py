@@ -130,6 +130,38 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(database: Database, 
     assert database.read_sync(store.organizations) == [organization]
 
 
+def test_the_first_organization_stays_the_first_whatever_else_is_made_in_its_second(
+    database: Database, accounts: Accounts
+) -> None:
+    first, _ = database.write_sync(accounts.ensure_first)
+    for number in range(20):
+        database.write_sync(lambda c, name=f"o{number}": accounts.create_organization(c, name))  # type: ignore[misc]
+    assert database.read_sync(accounts.first_organization) == first
+
+
+def test_a_project_is_changed_and_archived_once_and_the_next_first_one_is_another(
+    database: Database, accounts: Accounts
+) -> None:
+    organization, project = database.write_sync(accounts.ensure_first)
+    told = len(database.read_sync(changes))
+    change = partial(accounts.update_project, organization_id=organization.id, project_id=project.id)
+    changed = database.write_sync(partial(change, name=" Search ", on_disconnect="drain"))
+    assert (changed.name, changed.on_disconnect, changed.created_at) == ("Search", "drain", project.created_at)
+    assert database.write_sync(partial(change, name="Search")) == changed, "nothing is told that is not new"
+    archive = partial(accounts.archive_project, organization_id=organization.id, project_id=project.id)
+    archived = database.write_sync(archive)
+    assert archived.archived_at == CLOCK.now_s()
+    assert database.write_sync(archive) == archived
+    assert database.read_sync(changes)[told:] == [("projects", project.id)] * 2
+    assert database.read_sync(lambda c: accounts.projects(c, organization.id, "", 10)) == []
+    assert database.read_sync(lambda c: accounts.projects(c, organization.id, "", 10, archived=True)) == [archived]
+    with pytest.raises(InvalidRequest, match="archived"):
+        database.write_sync(partial(change, name="x"))
+    with pytest.raises(InvalidRequest, match="archived"):
+        database.write_sync(lambda c: accounts.create_key(c, project.id, "k"))
+    assert database.write_sync(accounts.ensure_first)[1].id != project.id
+
+
 def test_facts_are_kept_and_changed(database: Database) -> None:
     assert database.read_sync(lambda c: store.read_fact(c, "secret_key_check")) is None
     for value in ("one", "two"):

@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.contract.shapes import assert_shape, check_schema
 from waystation.errors import InvalidRequest
+from waystation.http.access import ACCESS, Access
 from waystation.http.openapi import document
+from waystation.http.v1.table import RESOURCES
 from waystation.wire.answers import (
     ChatAnswerMessage,
     ChatChoice,
@@ -30,6 +32,7 @@ from waystation.wire.answers import (
 from waystation.wire.chat import read_chat
 from waystation.wire.completions import read_completion
 from waystation.wire.embeddings import read_embeddings
+from waystation.wire.read import Reader
 from waystation.wire.tokenize import read_tokenize
 
 DOCUMENT = document("0.1.0", "http://127.0.0.1:8080")
@@ -45,13 +48,46 @@ ROUTES = {
     "get /metrics": "getMetrics",
     "get /version": "getVersion",
     "get /openapi.json": "getOpenapi",
+    # OpenAI's admin API, under OpenAI's names
+    "get /v1/organization/projects": "list-projects",
+    "post /v1/organization/projects": "create-project",
+    "get /v1/organization/projects/{project_id}": "retrieve-project",
+    "post /v1/organization/projects/{project_id}": "modify-project",
+    "post /v1/organization/projects/{project_id}/archive": "archive-project",
+    "get /v1/organization/projects/{project_id}/api_keys": "list-project-api-keys",
+    "get /v1/organization/projects/{project_id}/api_keys/{key_id}": "retrieve-project-api-key",
+    "delete /v1/organization/projects/{project_id}/api_keys/{key_id}": "delete-project-api-key",
+    # what it lacks
+    "get /v1/waystation/projects/{project_id}": "retrieveProjectSettings",
+    "post /v1/waystation/projects/{project_id}": "updateProjectSettings",
+    "get /v1/waystation/keys": "listKeys",
+    "post /v1/waystation/keys": "createKey",
+    "get /v1/waystation/keys/{key_id}": "retrieveKey",
+    "delete /v1/waystation/keys/{key_id}": "deleteKey",
+    "get /v1/waystation/organization": "retrieveOrganization",
+    "post /v1/waystation/organization": "updateOrganization",
+    "get /v1/waystation/organizations": "listOrganizations",
+    "post /v1/waystation/organizations": "createOrganization",
+    "get /v1/waystation/budgets": "listBudgets",
+    "post /v1/waystation/budgets": "createBudget",
+    "get /v1/waystation/budgets/{budget_id}": "retrieveBudget",
+    "post /v1/waystation/budgets/{budget_id}": "updateBudget",
+    "delete /v1/waystation/budgets/{budget_id}": "deleteBudget",
+    "get /v1/waystation/credit": "retrieveCredit",
+    "get /v1/waystation/credit/grants": "listGrants",
+    "post /v1/waystation/credit/grants": "createGrant",
+    "post /v1/waystation/credit/redeem": "redeemCode",
+    "get /v1/waystation/credit/codes": "listCodes",
+    "post /v1/waystation/credit/codes": "createCodes",
+    "delete /v1/waystation/credit/codes/{code_id}": "deleteCode",
+    "post /v1/waystation/ledger/verify": "verifyLedger",
 }
 READERS: dict[str, Any] = {
     "/v1/chat/completions": read_chat,
     "/v1/completions": read_completion,
     "/v1/embeddings": read_embeddings,
     "/v1/waystation/tokenize": read_tokenize,
-}
+} | {f"/v1{each.path}": Reader(each.request).read for each in RESOURCES if each.request is not None}
 
 
 def test_the_document_has_every_route_under_openais_name() -> None:
@@ -79,11 +115,14 @@ def test_every_schema_is_valid_and_every_reference_leads_somewhere() -> None:
         assert name in schemas
 
 
-def test_calls_need_a_key_and_the_servers_own_pages_do_not() -> None:
+def test_the_document_says_which_key_each_url_needs() -> None:
     assert DOCUMENT["security"] == [{"ApiKeyAuth": []}]
+    admins: Any = [{"AdminApiKeyAuth": []}]
+    needed = {Access.ADMIN: admins, Access.OPERATOR: admins, Access.CALL: None, Access.KEY: None}
     for path, item in DOCUMENT["paths"].items():
-        for operation in item.values():
-            assert ("security" in operation) is not path.startswith("/v1/")
+        for method, operation in item.items():
+            label = f"{method.upper()} {path.removeprefix('/v1')}".replace("{model}", "{model:path}")
+            assert operation.get("security") == needed.get(ACCESS[label], []), label
 
 
 def test_version_and_server_are_the_callers() -> None:

@@ -60,6 +60,26 @@ class Budget(msgspec.Struct, frozen=True):
         return "" if self.subject == end_user else None
 
 
+class Notice(msgspec.Struct, frozen=True):
+    """A threshold that was crossed in a period."""
+
+    percent: int
+    at: int
+    spent_nano: int
+    cap_nano: int
+
+
+class BudgetStanding(msgspec.Struct, frozen=True):
+    """How a budget stands in a period; of one for each end user, how it stands for one of them."""
+
+    period_at: int
+    ends_at: int | None
+    spent_nano: int
+    held_nano: int  # the allowances of workers: for calls under way, and what they keep for the next ones
+    left_nano: int  # what is neither spent nor held
+    notices: tuple[Notice, ...] = ()
+
+
 @lru_cache(PERIODS_KNOWN_MAX)
 def _day_of(time_zone: str, quarter: int) -> tuple[int, int, int, int]:
     day = datetime.fromtimestamp(quarter * 900, ZoneInfo(time_zone))
@@ -114,11 +134,11 @@ def check_window(window: str) -> Window:
     return window
 
 
-def check_subject(scope: Scope, subject: str) -> str:
-    """An end user's name may be anything short; ids are looked up by who asks."""
-    if not subject or len(subject) > SUBJECT_CHARS_MAX or not subject.isprintable():
-        raise InvalidRequest(f"'subject' has 1 to {SUBJECT_CHARS_MAX} printable characters.", param="subject")
-    return subject
+def check_name(name: str, param: str) -> str:
+    """Of end users and models a name may be anything short; ids are looked up by who asks."""
+    if not name or len(name) > SUBJECT_CHARS_MAX or not name.isprintable():
+        raise InvalidRequest(f"'{param}' has 1 to {SUBJECT_CHARS_MAX} printable characters.", param=param)
+    return name
 
 
 def check_thresholds(thresholds: object) -> tuple[int, ...]:

@@ -13,17 +13,20 @@ from waystation.ledger.budgets.model import (
     EACH,
     THRESHOLDS_DEFAULT,
     Budget,
+    BudgetStanding,
     Scope,
     check_amount,
+    check_name,
     check_scope,
-    check_subject,
     check_thresholds,
     check_window,
+    period,
 )
 from waystation.ledger.funds import store as funds_store
 
 BUDGETS_TOPIC = "budgets"  # of changes; the subject is the budget's id
 BUDGETS_PER_SUBJECT_MAX = 20  # each of them is asked for every call
+BUDGETS_PER_ORGANIZATION_MAX = 100_000  # every worker has all of them in memory
 
 
 class Now(Protocol):
@@ -63,9 +66,9 @@ class Budgets:
             self._new_id("bdg_"),
             organization_id,
             checked,
-            check_subject(checked, subject),
+            check_name(subject, "subject"),
             project_id,
-            None if model is None else check_subject(checked, model),
+            None if model is None else check_name(model, "model"),
             check_window(window),
             organization.currency,
             check_amount(cap_nano, "cap_nano"),
@@ -81,6 +84,8 @@ class Budgets:
                 f"{made.subject[:80]!r} has {BUDGETS_PER_SUBJECT_MAX} budgets already. Change or remove one.",
                 param="subject",
             )
+        if store.count_in(connection, organization_id) >= BUDGETS_PER_ORGANIZATION_MAX:
+            raise InvalidRequest(f"This organization has {BUDGETS_PER_ORGANIZATION_MAX} budgets already. Remove some.")
         store.add(connection, made)
         self._tell(connection, made.id, now)
         return made
@@ -125,6 +130,32 @@ class Budgets:
         if found is None or found.removed_at is not None or found.organization_id != organization_id:
             raise NotFound(f"There is no budget {budget_id[:80]!r}.", param="budget_id")
         return found
+
+    # -- reading
+
+    def page(
+        self, connection: Connection, organization_id: str, after_id: str, rows_max: int, *, ascending: bool = True
+    ) -> list[Budget]:
+        """An organization's budgets that are in force, in the order of their ids."""
+        return store.of_organization(connection, organization_id, after_id, rows_max, ascending=ascending)
+
+    def standing(self, connection: Connection, budget: Budget, end_user: str = "") -> BudgetStanding:
+        """How a budget stands now. `end_user`: of one for each end user, whose standing is asked for."""
+        subject = end_user if budget.subject == EACH else ""
+        period_at, ends_at = period(budget.window, budget.time_zone, self._clock.now_s())
+        fund = funds_store.fund(connection, budget.id, subject, period_at)
+        if fund is None:  # nobody has held from it in this period: what was used before it was made counts too
+            spent = funds_store.spent_of(connection, budget, subject, period_at, ends_at)
+            return BudgetStanding(period_at, ends_at, spent, 0, max(0, budget.cap_nano - spent))
+        left = max(0, fund.cap_nano - fund.spent_nano - fund.allowed_nano)
+        notices = funds_store.notices(connection, fund.fund_id)
+        return BudgetStanding(period_at, ends_at, fund.spent_nano, fund.allowed_nano, left, notices)
+
+    def time_zone_changed(self, connection: Connection, organization_id: str) -> None:
+        """The organization's days begin at another time: workers are to read its budgets again."""
+        now = self._clock.now_s()
+        for budget in store.of_organization(connection, organization_id, "", BUDGETS_PER_ORGANIZATION_MAX):
+            self._tell(connection, budget.id, now)
 
     def _check_whose(self, connection: Connection, budget: Budget) -> None:
         if budget.scope == "organization" and budget.subject != budget.organization_id:

@@ -76,6 +76,14 @@ def count_of(connection: Connection, budget: Budget) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def count_in(connection: Connection, organization_id: str) -> int:
+    """How many budgets of an organization are in force."""
+    query = select(func.count()).select_from(tables.budgets)
+    return int(
+        connection.execute(query.where(_c.organization_id == organization_id, _c.removed_at.is_(None))).scalar_one()
+    )
+
+
 def budgets_at(connection: Connection, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[Budget]]:
     """The budgets in force at these places (`Budget.place`)."""
     by_scope: dict[str, list[str]] = {}

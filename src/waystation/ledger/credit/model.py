@@ -48,6 +48,39 @@ class RedeemCode(msgspec.Struct, frozen=True):
     organization_id: str | None = None
     grant_id: str | None = None
 
+    def status(self, now_s: int) -> Literal["open", "redeemed", "expired", "voided"]:
+        if self.redeemed_at is not None:
+            return "redeemed"
+        if self.voided_at is not None:
+            return "voided"
+        ends = [at for at in (self.expires_at, self.credit_expires_at) if at is not None]
+        return "expired" if ends and min(ends) <= now_s else "open"
+
+
+class CreditStanding(msgspec.Struct, frozen=True):
+    """How an organization's credit stands: granted = balance + used + expired."""
+
+    organization_id: str
+    currency: str
+    postpaid: bool
+    overdraft_nano: int
+    granted_nano: int = 0
+    used_nano: int = 0
+    expired_nano: int = 0
+    held_nano: int = 0  # the allowances of workers: for calls under way, and what they keep for the next ones
+    expiring_nano: int = 0  # its time is over, but it has not been taken out of the books yet
+    grants: int = 0
+    next_expiry: tuple[int, int] | None = None  # when, and how much
+
+    @property
+    def balance_nano(self) -> int:
+        return self.granted_nano - self.used_nano - self.expired_nano
+
+    @property
+    def available_nano(self) -> int:
+        """What a new call could hold."""
+        return max(0, self.balance_nano + self.overdraft_nano - self.held_nano - self.expiring_nano)
+
 
 def spending_order(grants: Sequence[Grant]) -> list[Grant]:
     """What expires first is spent first; of the rest the oldest."""

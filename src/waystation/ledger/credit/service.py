@@ -6,12 +6,13 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, insert, select
 
 from waystation import tables
-from waystation.errors import InvalidRequest, NotFound
+from waystation.errors import InvalidRequest, NotFound, TemporarilyHeld
 from waystation.ledger import entries
-from waystation.ledger.budgets.model import check_amount
+from waystation.ledger.budgets.model import CAP_NANO_MAX, check_amount
 from waystation.ledger.credit import store
 from waystation.ledger.credit.model import (
     CODES_PER_BATCH_MAX,
+    CreditStanding,
     Grant,
     Kind,
     RedeemCode,
@@ -24,6 +25,7 @@ from waystation.ledger.model import expiry_postings, grant_postings
 
 CREDIT_TOPIC = "credit"  # of changes; the subject is the organization's id
 EXPIRIES_PER_TICK_MAX = 500
+GRANTED_NANO_MAX = 8 * CAP_NANO_MAX  # to one organization, ever: with its overdraft that still fits 64 bits
 
 
 class Now(Protocol):
@@ -53,6 +55,8 @@ class Credit:
         amount = check_amount(amount_nano, "amount_nano", least=1)
         self._check_future(expires_at, "expires_at", now)
         organization = self._prepaid(connection, organization_id, currency)
+        if store.granted(connection, organization_id) + amount > GRANTED_NANO_MAX:
+            raise InvalidRequest("That is more than one organization can be granted.", param="amount_nano")
         entry_id = entries.enter(
             connection, "grant", organization_id, organization.currency, grant_postings(amount), now
         )
@@ -80,6 +84,49 @@ class Credit:
             entries.enter(connection, "expiry", grant.organization_id, grant.currency, expiry_postings(amount), now)
             store.expire(connection, grant, amount)
         return len(expired)
+
+    def set_overdraft(self, connection: Connection, organization_id: str, overdraft_nano: object) -> None:
+        """How far below zero the credit may go. It can't be made less than what is owed and held already."""
+        now = self._clock.now_s()
+        overdraft = check_amount(overdraft_nano, "overdraft_nano")
+        organization = self._organization(connection, organization_id)
+        if overdraft == organization.overdraft_nano:
+            return
+        if not store.change_overdraft(
+            connection, organization_id, organization.currency, overdraft, organization.overdraft_nano
+        ):
+            raise InvalidRequest(
+                "The overdraft can't be less than what is owed and held by calls under way.", param="overdraft_nano"
+            )
+        connection.execute(insert(tables.changes).values(topic=CREDIT_TOPIC, subject=organization_id, at=now))
+
+    def change_currency(self, connection: Connection, organization_id: str, currency: str) -> None:
+        """The organization, of which no money has moved yet, has another currency. Raises TemporarilyHeld."""
+        if not store.change_currency(connection, organization_id, currency):
+            raise TemporarilyHeld("Calls of this organization are being answered.", retry_after_ms=1_000)
+
+    # -- reading
+
+    def standing(self, connection: Connection, organization_id: str) -> CreditStanding:
+        """How an organization's credit stands now."""
+        organization = self._organization(connection, organization_id)
+        return store.standing(
+            connection,
+            CreditStanding(
+                organization_id, organization.currency, bool(organization.postpaid), organization.overdraft_nano
+            ),
+            self._clock.now_s(),
+        )
+
+    def grants(
+        self, connection: Connection, organization_id: str, after_id: str, rows_max: int, *, ascending: bool = False
+    ) -> list[Grant]:
+        return store.grants(connection, organization_id, after_id, rows_max, ascending=ascending)
+
+    def codes(
+        self, connection: Connection, after_id: str, rows_max: int, *, ascending: bool = False
+    ) -> list[RedeemCode]:
+        return store.codes(connection, after_id, rows_max, ascending=ascending)
 
     # -- redeem codes
 
@@ -142,11 +189,7 @@ class Credit:
             raise NotFound(f"There is no code {code_id[:80]!r} that could be voided.", param="code_id")
 
     def _prepaid(self, connection: Connection, organization_id: str, currency: str | None) -> Any:
-        organization = connection.execute(
-            select(tables.organizations).where(tables.organizations.c.id == organization_id)
-        ).first()
-        if organization is None:
-            raise NotFound(f"There is no organization {organization_id[:80]!r}.", param="organization_id")
+        organization = self._organization(connection, organization_id)
         if organization.postpaid:
             raise InvalidRequest(
                 "This organization is postpaid: it needs no credit, its budgets limit it.", param="organization_id"
@@ -155,6 +198,14 @@ class Credit:
             raise InvalidRequest(
                 f"The organization's currency is {organization.currency}, not {currency[:20]}.", param="currency"
             )
+        return organization
+
+    def _organization(self, connection: Connection, organization_id: str) -> Any:
+        organization = connection.execute(
+            select(tables.organizations).where(tables.organizations.c.id == organization_id)
+        ).first()
+        if organization is None:
+            raise NotFound(f"There is no organization {organization_id[:80]!r}.", param="organization_id")
         return organization
 
     def _check_future(self, at: int | None, param: str, now: int) -> None:

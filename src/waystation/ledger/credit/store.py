@@ -5,11 +5,13 @@ of it is what postings took from the credit account.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+import msgspec
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from waystation import tables
-from waystation.ledger.credit.model import Grant, RedeemCode, drawn
+from waystation.ledger.credit.model import CreditStanding, Grant, RedeemCode, drawn
 from waystation.ledger.funds.store import CREDIT, lock
 
 _grants, _codes, _funds = tables.grants.c, tables.redeem_codes.c, tables.funds.c
@@ -23,21 +25,15 @@ def add_grant(connection: Connection, grant: Grant, overdraft_nano: int) -> None
     mine = (_funds.owner == grant.organization_id, _funds.kind == CREDIT)
     raised = update(tables.funds).where(*mine).values(cap_nano=_funds.cap_nano + grant.amount_nano)
     if connection.execute(raised).rowcount == 0:
-        connection.execute(
-            insert(tables.funds).values(
-                kind=CREDIT,
-                owner=grant.organization_id,
-                subject="",
-                period_at=0,
-                currency=grant.currency,
-                cap_nano=grant.amount_nano + overdraft_nano,
-                spent_nano=0,
-                allowed_nano=0,
-            )
-        )
+        _open(connection, grant.organization_id, grant.currency, grant.amount_nano + overdraft_nano)
     values = {name: getattr(grant, name) for name in Grant.__struct_fields__}
     values["left_nano"] = _not_in_grants(connection, grant.organization_id)
     connection.execute(insert(tables.grants).values(**values))
+
+
+def _open(connection: Connection, organization_id: str, currency: str, cap_nano: int) -> None:
+    made = {"kind": CREDIT, "owner": organization_id, "subject": "", "period_at": 0, "currency": currency}
+    connection.execute(insert(tables.funds).values(**made, cap_nano=cap_nano, spent_nano=0, allowed_nano=0))
 
 
 def spend(connection: Connection, organization_id: str, amount_nano: int) -> None:
@@ -86,12 +82,89 @@ def live_grants(connection: Connection, organization_id: str) -> list[Grant]:
     return [Grant(*row) for row in rows]
 
 
-def grants(connection: Connection, organization_id: str, after_id: str, rows_max: int) -> list[Grant]:
-    """A page of an organization's grants, the newest first."""
+def grants(
+    connection: Connection, organization_id: str, after_id: str, rows_max: int, *, ascending: bool = False
+) -> list[Grant]:
+    """A page of an organization's grants, the newest first or last."""
     query = select(*_GRANT).where(_grants.organization_id == organization_id)
+    return [Grant(*row) for row in connection.execute(_page(query, _grants.id, after_id, rows_max, ascending))]
+
+
+def _page(query: Select[Any], id_: Any, after_id: str, rows_max: int, ascending: bool) -> Select[Any]:
     if after_id:
-        query = query.where(_grants.id < after_id)
-    return [Grant(*row) for row in connection.execute(query.order_by(_grants.id.desc()).limit(rows_max))]
+        query = query.where(id_ > after_id if ascending else id_ < after_id)
+    return query.order_by(id_ if ascending else id_.desc()).limit(rows_max)
+
+
+def granted(connection: Connection, organization_id: str) -> int:
+    """All that an organization was ever granted."""
+    total = select(func.coalesce(func.sum(_grants.amount_nano), 0)).where(_grants.organization_id == organization_id)
+    return int(connection.execute(total).scalar_one())
+
+
+def standing(connection: Connection, whose: CreditStanding, at: int) -> CreditStanding:
+    """How the credit of `whose` organization stands."""
+    mine = _grants.organization_id == whose.organization_id
+    total, count = granted(connection, whose.organization_id), select(func.count()).select_from(tables.grants)
+    expiring = select(func.coalesce(func.sum(_grants.left_nano), 0)).where(mine, _grants.expires_at <= at)
+    fund = connection.execute(
+        select(tables.funds).where(_funds.owner == whose.organization_id, _funds.kind == CREDIT)
+    ).first()
+    if fund is None:
+        return whose
+    return msgspec.structs.replace(
+        whose,
+        granted_nano=total,
+        used_nano=fund.spent_nano,
+        expired_nano=total - (fund.cap_nano - whose.overdraft_nano),
+        held_nano=fund.allowed_nano,
+        expiring_nano=int(connection.execute(expiring).scalar_one()),
+        grants=int(connection.execute(count.where(mine)).scalar_one()),
+        next_expiry=_next_expiry(connection, whose.organization_id, at),
+    )
+
+
+def _next_expiry(connection: Connection, organization_id: str, at: int) -> tuple[int, int] | None:
+    row = connection.execute(
+        select(_grants.expires_at, func.sum(_grants.left_nano))
+        .where(_grants.organization_id == organization_id, _grants.left_nano > 0, _grants.expires_at > at)
+        .group_by(_grants.expires_at)
+        .order_by(_grants.expires_at)
+        .limit(1)
+    ).first()
+    return None if row is None else (int(row[0]), int(row[1]))
+
+
+def change_overdraft(
+    connection: Connection, organization_id: str, currency: str, overdraft_nano: int, before_nano: int
+) -> bool:
+    """Move the fund's cap with the overdraft; the fund is made when there was none. False: too much is spent and held."""
+    lock(connection)
+    mine = (_funds.owner == organization_id, _funds.kind == CREDIT)
+    delta = overdraft_nano - before_nano
+    if connection.execute(select(_funds.id).where(*mine)).first() is None:
+        _open(connection, organization_id, currency, overdraft_nano)
+    else:
+        fits = _funds.spent_nano + _funds.allowed_nano <= _funds.cap_nano + delta
+        # More of it always fits, also while a debt stands.
+        where = mine if delta > 0 else (*mine, fits)
+        moved = update(tables.funds).where(*where).values(cap_nano=_funds.cap_nano + delta)
+        if connection.execute(moved).rowcount == 0:
+            return False
+    organization = tables.organizations.c
+    connection.execute(
+        update(tables.organizations).where(organization.id == organization_id).values(overdraft_nano=overdraft_nano)
+    )
+    return True
+
+
+def change_currency(connection: Connection, organization_id: str, currency: str) -> bool:
+    """Of a fund that nothing was granted to or spent from. False while something is held from it."""
+    mine = (_funds.owner == organization_id, _funds.kind == CREDIT)
+    if connection.execute(select(_funds.id).where(*mine, _funds.allowed_nano > 0)).first() is not None:
+        return False
+    connection.execute(update(tables.funds).where(*mine).values(currency=currency))
+    return True
 
 
 def balance(connection: Connection, organization_id: str) -> int:
@@ -170,9 +243,7 @@ def void_code(connection: Connection, code_id: str, at: int) -> bool:
     return connection.execute(voided).rowcount == 1
 
 
-def codes(connection: Connection, after_id: str, rows_max: int) -> list[RedeemCode]:
-    """A page of codes, the newest first."""
-    query = select(*_CODE)
-    if after_id:
-        query = query.where(_codes.id < after_id)
-    return [RedeemCode(*row) for row in connection.execute(query.order_by(_codes.id.desc()).limit(rows_max))]
+def codes(connection: Connection, after_id: str, rows_max: int, *, ascending: bool = False) -> list[RedeemCode]:
+    """A page of codes, the newest first or last."""
+    query = _page(select(*_CODE), _codes.id, after_id, rows_max, ascending)
+    return [RedeemCode(*row) for row in connection.execute(query)]

@@ -113,6 +113,10 @@ class Bank:
             if purse is not None:
                 self._recall(purse)
 
+    def callers_changed(self) -> None:
+        """What a caller draws on may be different now: whether it has credit to spend from, say."""
+        self._found.clear()
+
     def _put(self, budget: Budget) -> None:
         if budget.hard and budget.removed_at is None:
             self._budgets[budget.place] = (*self._budgets.get(budget.place, ()), budget)

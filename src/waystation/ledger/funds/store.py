@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, text, update
 
 from waystation import tables
 from waystation.ledger.budgets import store as budgets_store
-from waystation.ledger.budgets.model import EACH, Budget, period
+from waystation.ledger.budgets.model import EACH, Budget, Notice, period
 from waystation.ledger.funds.model import Key, grant
 
 CREDIT, BUDGET = "credit", "budget"  # kinds of funds
@@ -313,6 +313,23 @@ class Standing(NamedTuple):
     cap_nano: int
     spent_nano: int
     allowed_nano: int
+
+
+def fund(connection: Connection, owner: str, subject: str, period_at: int) -> Standing | None:
+    """How one fund stands; None while nobody has held from it."""
+    columns = [_funds[name] for name in ("id", *Standing._fields[1:])]
+    found = select(*columns).where(_funds.owner == owner, _funds.subject == subject, _funds.period_at == period_at)
+    row = connection.execute(found).first()
+    return None if row is None else Standing(*row)
+
+
+def notices(connection: Connection, fund_id: int) -> tuple[Notice, ...]:
+    """The thresholds that a fund has crossed, the lowest first."""
+    c = tables.budget_notices.c
+    rows = connection.execute(
+        select(c.percent, c.at, c.spent_nano, c.cap_nano).where(c.fund_id == fund_id).order_by(c.percent)
+    )
+    return tuple(Notice(*row) for row in rows)
 
 
 def standings(connection: Connection, owners: Sequence[str], at: int) -> list[Standing]:

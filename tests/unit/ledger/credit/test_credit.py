@@ -213,3 +213,34 @@ def test_codes_are_long_legible_and_kept_as_a_hash() -> None:
     assert code == "WAY-ABCD-EFGH-JKLM-NPQR-STUV"
     assert code_digest(code) == code_digest(" way abcdefghjklmnpqrstuv")
     assert redact_code(code) == "WAY-ABCD…STUV"
+
+
+def test_an_overdraft_is_never_less_than_what_is_owed_and_held(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            credit = Credit(CLOCK, new_id)
+
+            async def overdraft(nano: int) -> None:
+                await database.write(lambda c: credit.set_overdraft(c, "org-2", nano))
+                await ledger.credit_changed(["org-2"])
+
+            await overdraft(10**9)
+            await answered(ledger, "req_1", PREPAID)
+            await ledger.flush()
+            for _ in range(8):
+                await ledger.tick()  # what the worker keeps is given back
+            owed = await database.read(lambda c: credit.standing(c, "org-2"))
+            assert (owed.balance_nano, owed.used_nano, owed.held_nano) == (-USED_NANO, USED_NANO, 0)
+            assert owed.available_nano == 10**9 - USED_NANO
+            with pytest.raises(InvalidRequest) as refused:
+                await overdraft(USED_NANO - 1)
+            assert refused.value.param == "overdraft_nano"
+            await overdraft(USED_NANO)
+            with pytest.raises(InsufficientQuota):
+                await answered(ledger, "req_2", PREPAID)
+            await give(database, ledger, 10**9)
+            await answered(ledger, "req_3", PREPAID)
+            await ledger.flush()
+            assert await problems(database) == []
+
+    run(story)

@@ -394,3 +394,15 @@ def test_a_stream_that_cant_be_paid_any_further_is_cut_at_the_end_of_the_money(t
             assert await problems(database) == []
 
     run(story)
+
+
+def test_an_organization_that_becomes_prepaid_is_held_from_its_credit_at_once(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (_, ledger):
+            caller = msgspec.structs.replace(PREPAID, postpaid=True)
+            await answered(ledger, "req_1", caller)
+            await ledger.organizations_changed([PREPAID.organization_id])
+            with pytest.raises(InsufficientQuota):
+                await answered(ledger, "req_2", PREPAID)
+
+    run(story)

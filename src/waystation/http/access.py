@@ -1,0 +1,67 @@
+"""Who may ask for what: one table of every URL, to be read in one go.
+
+A URL that isn't here can't be served: `http/app.py` looks each of them up when it is built. Paths are without the prefix
+of a base URL.
+"""
+
+from enum import StrEnum
+
+
+class Access(StrEnum):
+    PUBLIC = "public"
+    MACHINE = "machine"  # whoever is on this machine; from elsewhere the operator
+    CALL = "call"  # a project's key: `gateway/answer.py` asks for it
+    KEY = "key"  # any key that is valid
+    ADMIN = "admin"  # an admin key, for its own organization; the operator's may name another
+    OPERATOR = "operator"  # an admin key of the first organization: the one that runs this server
+
+
+ACCESS: dict[str, Access] = {
+    # pages of the server
+    "GET /": Access.PUBLIC,
+    "GET /health": Access.PUBLIC,
+    "GET /ready": Access.PUBLIC,
+    "GET /version": Access.PUBLIC,
+    "GET /openapi.json": Access.PUBLIC,
+    "GET /metrics": Access.MACHINE,
+    # calls, and what stands beside them
+    "POST /chat/completions": Access.CALL,
+    "POST /completions": Access.CALL,
+    "POST /embeddings": Access.CALL,
+    "GET /models": Access.KEY,
+    "GET /models/{model:path}": Access.KEY,
+    "POST /waystation/tokenize": Access.KEY,
+    # OpenAI's admin API
+    "GET /organization/projects": Access.ADMIN,
+    "POST /organization/projects": Access.ADMIN,
+    "GET /organization/projects/{project_id}": Access.ADMIN,
+    "POST /organization/projects/{project_id}": Access.ADMIN,
+    "POST /organization/projects/{project_id}/archive": Access.ADMIN,
+    "GET /organization/projects/{project_id}/api_keys": Access.ADMIN,
+    "GET /organization/projects/{project_id}/api_keys/{key_id}": Access.ADMIN,
+    "DELETE /organization/projects/{project_id}/api_keys/{key_id}": Access.ADMIN,
+    # what it lacks
+    "GET /waystation/organization": Access.ADMIN,
+    "POST /waystation/organization": Access.ADMIN,
+    "GET /waystation/organizations": Access.OPERATOR,
+    "POST /waystation/organizations": Access.OPERATOR,
+    "GET /waystation/projects/{project_id}": Access.ADMIN,
+    "POST /waystation/projects/{project_id}": Access.ADMIN,
+    "GET /waystation/keys": Access.ADMIN,
+    "POST /waystation/keys": Access.ADMIN,
+    "GET /waystation/keys/{key_id}": Access.ADMIN,
+    "DELETE /waystation/keys/{key_id}": Access.ADMIN,
+    "GET /waystation/budgets": Access.ADMIN,
+    "POST /waystation/budgets": Access.ADMIN,
+    "GET /waystation/budgets/{budget_id}": Access.ADMIN,
+    "POST /waystation/budgets/{budget_id}": Access.ADMIN,
+    "DELETE /waystation/budgets/{budget_id}": Access.ADMIN,
+    "GET /waystation/credit": Access.ADMIN,
+    "GET /waystation/credit/grants": Access.ADMIN,
+    "POST /waystation/credit/grants": Access.OPERATOR,  # nobody gives themselves credit
+    "POST /waystation/credit/redeem": Access.ADMIN,
+    "GET /waystation/credit/codes": Access.OPERATOR,
+    "POST /waystation/credit/codes": Access.OPERATOR,
+    "DELETE /waystation/credit/codes/{code_id}": Access.OPERATOR,
+    "POST /waystation/ledger/verify": Access.OPERATOR,
+}

@@ -1,0 +1,126 @@
+"""What the control plane is made of: the services, transactions to run their verbs in, and what a request asks for.
+
+A resource is a file beside this one with handlers `(control, asked) -> answer` and a tuple RESOURCES that says where they
+stand. Handlers know nothing of HTTP, so commands run them too (`cli/control.py`).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from waystation.accounts.service import Accounts
+from waystation.errors import ApiError, Forbidden, NotFound
+from waystation.http.v1.proving import Prover
+from waystation.ledger.budgets.service import Budgets
+from waystation.ledger.credit.service import Credit
+from waystation.terms import Caller
+from waystation.wire.listing import Page, is_id, read_flag, read_page
+
+T = TypeVar("T")
+
+BODY_BYTES_MAX = 64 * 1024
+
+
+class Database(Protocol):
+    async def read(self, fn: Callable[[Any], T]) -> T: ...
+    async def write(self, fn: Callable[[Any], T], *, durable: bool = False) -> T: ...
+
+
+class Clock(Protocol):
+    def now_s(self) -> int: ...
+    def monotonic_ns(self) -> int: ...
+
+
+class Control(msgspec.Struct, kw_only=True):
+    """The services, and how to run their verbs. What joins later (prices, limits, invoices) is a field here."""
+
+    database: Database
+    clock: Clock
+    accounts: Accounts
+    budgets: Budgets
+    credit: Credit
+    signup_grant_nano: int
+    prover: Prover
+    follow: Callable[[], Awaitable[object]]  # has this worker know what was just changed
+
+    async def read(self, fn: Callable[[Any], T]) -> T:
+        """On one snapshot, in a reader thread."""
+        return await self.database.read(fn)
+
+    async def change(self, fn: Callable[[Any], T]) -> T:
+        """All of it or nothing; what it answers has reached the disk, and this worker's calls. Others hear in a second."""
+        done = await self.database.write(fn, durable=True)
+        with suppress(ApiError):  # it is done all the same, and the worker looks again by itself
+            await self.follow()
+        return done
+
+    async def is_operator(self, caller: Caller) -> bool:
+        """Whether a caller has an admin key of the organization that runs this server."""
+        first = await self.read(self.accounts.first_organization)
+        return caller.admin and first is not None and caller.organization_id == first.id
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request whose caller has the access that its URL needs."""
+
+    caller: Caller
+    organization_id: str  # whose objects: the caller's own, or those that the operator names
+    path: Mapping[str, str] = {}
+    query: Mapping[str, str] = {}
+    body: bytes = b""
+
+    def id(self, name: str) -> str:
+        """An id of the path. Raises NotFound for what can't be one."""
+        value = self.path[name]
+        if not is_id(value):
+            raise NotFound(f"There is no {name.removesuffix('_id')} {value[:80]!r}.", param=name)
+        return value
+
+    def page(self) -> Page:
+        return read_page(self.query)
+
+    def flag(self, name: str) -> bool:
+        return read_flag(self.query, name)
+
+
+Handle = Callable[[Control, Asked], Awaitable[msgspec.Struct]]
+
+
+class Query(NamedTuple):
+    """A parameter of a URL's query, as the OpenAPI document describes it."""
+
+    name: str
+    schema: dict[str, Any]
+    says: str
+
+
+class Resource(NamedTuple):
+    """A URL of the control plane and what answers it. Who may ask is in `http/access.py`."""
+
+    method: str
+    path: str  # without the prefix of a base URL
+    handle: Handle
+    name: str  # its operationId
+    says: str
+    answer: type[msgspec.Struct]
+    request: type[msgspec.Struct] | None = None
+    query: tuple[Query, ...] = ()
+
+
+PAGE = (
+    Query("after", {"type": "string"}, "The id after which the page begins."),
+    Query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Objects on the page."),
+    Query("order", {"type": "string", "enum": ["asc", "desc"], "default": "desc"}, "By when they were made."),
+)
+ORGANIZATION = Query(
+    "organization_id", {"type": "string"}, "Another organization than the key's own. Only the operator may name one."
+)
+
+
+def operator_only(what: str) -> Forbidden:
+    return Forbidden(
+        f"{what} needs an admin key of the first organization, the one that runs this server. "
+        "Its administrator makes one with `waystation keys create --admin`."
+    )

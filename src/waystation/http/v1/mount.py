@@ -1,0 +1,75 @@
+"""Puts the control plane on the Starlette app: who asks, for whose objects, and the answer as JSON."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from waystation.errors import NotFound
+from waystation.http.access import ACCESS, Access
+from waystation.http.plain import json_response, presented, read_body
+from waystation.http.v1.control import BODY_BYTES_MAX, ORGANIZATION, Asked, Control, Resource, operator_only
+from waystation.terms import Caller
+from waystation.wire.complaint import unknown_parameter
+from waystation.wire.listing import is_id
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Auth(Protocol):
+    def identify_admin(self, call: Any) -> Caller: ...
+
+
+def routes(resources: Iterable[Resource], control: Control, auth: Auth, prefixes: Iterable[str]) -> list[Route]:
+    """A route for each path; its methods are answered together, so that a wrong one is told which there are."""
+    by_path: dict[str, dict[str, Resource]] = {}
+    for resource in resources:
+        by_path.setdefault(resource.path, {})[resource.method] = resource
+    endpoints = {path: _endpoint(methods, control, auth) for path, methods in by_path.items()}
+    return [
+        Route(prefix + path, endpoint, methods=list(by_path[path]))
+        for prefix in prefixes
+        for path, endpoint in endpoints.items()
+    ]
+
+
+def _endpoint(methods: dict[str, Resource], control: Control, auth: Auth) -> Endpoint:
+    access = {method: ACCESS[f"{method} {resource.path}"] for method, resource in methods.items()}
+
+    async def answer(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        resource = methods[method]
+        caller = auth.identify_admin(presented(request))
+        if access[method] is Access.OPERATOR and not await control.is_operator(caller):
+            raise operator_only("This")
+        asked = await _asked(request, resource, caller, control)
+        return json_response(await resource.handle(control, asked))
+
+    return answer
+
+
+async def _asked(request: Request, resource: Resource, caller: Caller, control: Control) -> Asked:
+    query = dict(request.query_params)
+    known = {each.name for each in resource.query} | {ORGANIZATION.name}
+    for name in query:
+        if name not in known:
+            raise unknown_parameter(name)
+    return Asked(
+        caller=caller,
+        organization_id=await whose(control, caller, query.get(ORGANIZATION.name)),
+        path=request.path_params,
+        query=query,
+        body=await read_body(request, BODY_BYTES_MAX) if resource.request is not None else b"",
+    )
+
+
+async def whose(control: Control, caller: Caller, organization_id: str | None) -> str:
+    """Whose objects are asked for. To who isn't the operator, another organization isn't there. Raises NotFound."""
+    if organization_id is None or organization_id == caller.organization_id:
+        return caller.organization_id
+    if not is_id(organization_id) or not await control.is_operator(caller):
+        raise NotFound(f"There is no organization {organization_id[:80]!r}.", param="organization_id")
+    found = await control.read(lambda connection: control.accounts.organization(connection, organization_id))
+    return found.id

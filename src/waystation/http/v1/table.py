@@ -1,0 +1,13 @@
+"""All resources of the control plane. A new one is a file beside this one, a line here and lines in `http/access.py`."""
+
+from waystation.http.v1 import budgets, credit, keys, ledger, organizations, projects
+from waystation.http.v1.control import Resource
+
+RESOURCES: tuple[Resource, ...] = (
+    *projects.RESOURCES,
+    *keys.RESOURCES,
+    *organizations.RESOURCES,
+    *budgets.RESOURCES,
+    *credit.RESOURCES,
+    *ledger.RESOURCES,
+)

@@ -1,0 +1,79 @@
+"""Lists as OpenAI shapes them: a page of objects, and how to ask for the next one."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from waystation.errors import InvalidRequest
+from waystation.wire.answers import Shape
+
+LIMIT_DEFAULT, LIMIT_MAX = 20, 100
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_DIGITS = re.compile(r"[0-9]{1,9}")
+
+
+class Listing(Shape, frozen=True, kw_only=True):
+    """Base of lists; each has its own `data`."""
+
+    object: Literal["list"] = "list"
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class Deleted(Shape, frozen=True, kw_only=True):
+    """What is answered to DELETE."""
+
+    object: str
+    id: str
+    deleted: Literal[True] = True
+
+
+class Page(NamedTuple):
+    """Which page is asked for: what comes after an id, in which order."""
+
+    after: str
+    limit: int
+    ascending: bool
+
+    @property
+    def rows_max(self) -> int:
+        """One more than is shown, which tells whether there are more."""
+        return self.limit + 1
+
+
+L = TypeVar("L", bound=Listing)
+
+
+def listing(kind: Callable[..., L], page: Page, objects: Sequence[Any]) -> L:
+    """A page of what was found for it: at most `page.rows_max` objects, each with an id."""
+    shown = list(objects[: page.limit])
+    ends = {"first_id": shown[0].id, "last_id": shown[-1].id} if shown else {"first_id": None, "last_id": None}
+    return kind(data=shown, has_more=len(objects) > page.limit, **ends)
+
+
+def read_page(query: Mapping[str, str]) -> Page:
+    """`after`, `limit` and `order` of a query. Raises InvalidRequest."""
+    after = query.get("after", "")
+    if after and not is_id(after):
+        raise InvalidRequest("Invalid 'after': it is the id of an object of this list.", param="after")
+    limit = query.get("limit", str(LIMIT_DEFAULT))
+    if not _DIGITS.fullmatch(limit) or not 1 <= int(limit) <= LIMIT_MAX:
+        raise InvalidRequest(f"Invalid 'limit': it is a whole number from 1 to {LIMIT_MAX}.", param="limit")
+    order = query.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise InvalidRequest("Invalid 'order': it is 'asc' or 'desc'.", param="order")
+    return Page(after, int(limit), order == "asc")
+
+
+def is_id(text: str) -> bool:
+    """Whether it can be an id at all; nothing else is looked up."""
+    return _ID.fullmatch(text) is not None
+
+
+def read_flag(query: Mapping[str, str], name: str) -> bool:
+    """A yes or no of a query; no when it is left out. Raises InvalidRequest."""
+    value = query.get(name, "false")
+    if value not in ("true", "false"):
+        raise InvalidRequest(f"Invalid '{name}': it is 'true' or 'false'.", param=name)
+    return value == "true"
