@@ -107,6 +107,7 @@ class Worker:
             workers=self.workers,
             on_closed=answers_store.mark_lost,
             retention_s=days * DAY_S if days else None,
+            difference_percent=settings.money.usage_difference_percent,
         )
         self.answers = Answers(self.database, self.ledger.epoch, self.clock, settings.server.idempotency_s)
         self.catalogue = Catalogue(self.view.models, self.clock.now_s, self.database.read)

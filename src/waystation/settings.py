@@ -95,6 +95,13 @@ class MoneySettings:
         least=0,
         most=36_500,
     )
+    usage_difference_percent: int = setting(
+        50,
+        "A provider's count of an answer's tokens that differs from ours by more is flagged in the call's row.",
+        unit="percent",
+        least=1,
+        most=10_000,
+    )
 
     @property
     def signup_grant_nano(self) -> int:

@@ -45,6 +45,7 @@ class Desk:
         "bank",
         "clock",
         "count_tokens",
+        "difference_percent",
         "excess",
         "holds",
         "journal",
@@ -62,6 +63,7 @@ class Desk:
         limiter: Limiter,
         clock: Clock,
         count_tokens: Callable[[str, str], int],
+        difference_percent: int,
     ) -> None:
         self.journal = journal
         self.poster = poster
@@ -69,6 +71,7 @@ class Desk:
         self.limiter = limiter
         self.clock = clock
         self.count_tokens = count_tokens
+        self.difference_percent = difference_percent  # a provider's count that is further from ours is flagged
         self.excess: dict[str, Excess] = {}  # by deployment: what it was seen to use beyond the bounds of a call
         self.holds = self.settled = self.voided = 0
         self._latest = 0
@@ -344,11 +347,13 @@ class CallHold:
         """Whether a provider's count differs from ours by more than can be explained."""
         said = usage.output_tokens - usage.reasoning_tokens - usage.audio_output_tokens
         if self._pieces:
-            return is_far_off(said, self._text_bytes, lambda: self._count(self._text()))
+            return is_far_off(said, self._text_bytes, lambda: self._count(self._text()), self._desk.difference_percent)
         if said * 3 < len(done.data):  # its JSON is longer than its words; nothing is counted for less
             return False
         text = answer_text(done.data)
-        return is_far_off(said, len(text.encode(errors="replace")), lambda: self._count(text))
+        return is_far_off(
+            said, len(text.encode(errors="replace")), lambda: self._count(text), self._desk.difference_percent
+        )
 
     # -- ending
 

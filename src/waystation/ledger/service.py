@@ -82,12 +82,14 @@ class Ledger:
         *,
         workers: int = 1,
         retention_s: int | None = None,
+        difference_percent: int = 50,
         on_closed: Closed = nothing_else,
     ) -> "Ledger":
         """Finish what crashed workers left in `folder`, begin a journal there, read the budgets, start posting.
 
         `count_tokens(text, model_name)` is asked when a provider gave no usage. `workers`: how many share the funds.
-        `retention_s`: how long rows of single calls are kept. `on_closed` is told the epochs of workers that crashed, in
+        `retention_s`: how long rows of single calls are kept. `difference_percent`: a provider's count of tokens that is
+        further from ours is flagged. `on_closed` is told the epochs of workers that crashed, in
         the transaction that recovers their holds. Raises ServiceUnavailable, OSError.
         """
         replayed = await replay(folder, database, clock, on_closed)
@@ -99,7 +101,7 @@ class Ledger:
         poster = Poster(database, journal, clock, bank.posted)
         limiter = Limiter(database, clock) if workers == 1 else SharedLimiter(database, clock, epoch, workers)
         await limiter.load()
-        desk = Desk(journal, poster, bank, limiter, clock, count_tokens)
+        desk = Desk(journal, poster, bank, limiter, clock, count_tokens, difference_percent)
         ledger = cls(database, clock, desk, replayed, retention_s, on_closed)
         poster.start()
         limiter.start()

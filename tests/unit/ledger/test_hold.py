@@ -33,7 +33,7 @@ from waystation.ledger.budgets.service import Budgets
 from waystation.ledger.rates.service import RateLimits
 from waystation.ledger.service import Ledger
 from waystation.runtime.db import Database
-from waystation.terms import Done, Operation, Usage
+from waystation.terms import Deployment, Done, Operation, Usage
 
 BOUND_NANO = (
     56 + 512
@@ -253,5 +253,40 @@ def test_what_money_refuses_does_not_count_against_a_rate_limit(tmp_path: Path) 
             await database.write(lambda c: Budgets(CLOCK, new_id).remove(c, "org-1", made.id))
             await ledger.budgets_changed([made.id])
             await answered(ledger, "req_3")
+
+    run(story)
+
+
+ELSEWHERE = msgspec.structs.replace(MODEL, deployment=Deployment("up/small", "up", "small"))
+WORDS = b'{"choices":[{"message":{"content":"' + b"word " * 40 + b'"}}]}'
+
+
+@pytest.mark.parametrize(("said", "flagged"), [(40, 0), (60, 0), (200, 1), (900, 1)])
+def test_a_provider_whose_count_is_far_from_ours_is_flagged(tmp_path: Path, said: int, flagged: int) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            async with ledger.hold(POSTPAID, ELSEWHERE, call("req_1")) as hold:
+                hold.meter(Done(WORDS, Usage(10, said)))
+            await ledger.flush()
+            row = (await usage_rows(database))["req_1"]
+            assert (row.output_tokens, row.flagged) == (said, flagged)
+
+    run(story)
+
+
+def test_what_a_provider_takes_beyond_the_bounds_is_held_for_next_time(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            async with ledger.hold(POSTPAID, ELSEWHERE, call("req_1")) as hold:
+                hold.meter(Done(WORDS, Usage(10, 5_000)))  # the model's maximum is 1000
+            async with ledger.hold(POSTPAID, ELSEWHERE, call("req_2")) as hold:
+                second = hold.meter(Done(WORDS, Usage(10, 5_000)))
+            assert isinstance(second, Done)
+            assert second.cost_nano == 10 * 2_000 + 5_000 * 8_000, "all of it is the customer's now"
+            await ledger.flush()
+            rows = await usage_rows(database)
+            assert rows["req_1"].variance_nano > 0
+            assert rows["req_2"].variance_nano == 0
+            assert await problems(database) == []
 
     run(story)
