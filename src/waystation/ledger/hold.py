@@ -389,8 +389,7 @@ class CallHold:
             extra_of(usage),
             self._funds(),
         )
-        desk.journal.end(request_id, record)
-        desk.poster.add(record)
+        desk.poster.add(record, written=desk.journal.end(request_id, record))
         if self._purses:
             desk.bank.settle(self._purses, self._held_nano, charged)
         if self._admission is not None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from waystation.errors import ServiceUnavailable
 from waystation.ledger.records import SETTLE, Record, line, read_lines
-from waystation.ledger.sync import Syncer
+from waystation.ledger.sync import Syncer, sync_folder
 
 SEGMENT_BYTES_MAX = 16 * 2**20  # then the next file is begun
 SET_ASIDE_BYTES = 2**20  # disk space taken at a time, before it is needed
@@ -69,14 +69,22 @@ class Journal:
         self.folder, self.slot, self.epoch = folder, slot, epoch
         self.position = 0
         self.open: dict[str, int] = {}  # open holds, the oldest first: where each is written
-        self._unwritten: list[bytes] = []  # ends of holds that a failing disk did not take; at most one for each hold
+        # Ends that a failing disk did not take, with where their holds are; at most one for each hold.
+        self._unwritten: list[tuple[int, bytes]] = []
         lock = lock_epoch(folder, epoch)
         if lock is None:
             raise ServiceUnavailable("Another process writes this journal.", detail=f"epoch {epoch}")
         self._lock = lock
         self._segments: list[Segment] = []
-        self._fd = self._begin_segment()
-        self._syncer = Syncer(self._fd)
+        try:
+            self._fd = self._begin_segment()
+            # Allowances that are taken from now on outlast a power cut, so what gives them back must do so too.
+            sync_folder(folder)
+        except OSError:
+            remove_epoch(folder, epoch)
+            os.close(lock)
+            raise
+        self._syncer = Syncer(self._fd, folder)
 
     # -- writing
 
@@ -94,15 +102,22 @@ class Journal:
             raise _full(error) from error
         holds[request_id] = position
 
-    def end(self, request_id: str, record: Record) -> None:
-        """Write the settlement or the voiding of a hold. What a failing disk refuses is kept and written later."""
-        self.open.pop(request_id, None)
+    def end(self, request_id: str, record: Record) -> bool:
+        """Write the settlement or the voiding of a hold. What a failing disk refuses is kept and written later: False."""
+        held_at = self.open.pop(request_id, self.position)
         data = line(record)
         try:
             self._write(data)
         except OSError as error:
             log.error("%s: its end can't be written to the journal yet: %s", request_id, error)
-            self._unwritten.append(data)
+            self._unwritten.append((held_at, data))
+            return False
+        return True
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether ends of holds wait for the disk to take them."""
+        return bool(self._unwritten)
 
     def extend(self, record: Record) -> bool:
         """Write that a call holds more; False when the disk does not take it: then it must not."""
@@ -134,7 +149,7 @@ class Journal:
         """Write what was refused before. Raises ServiceUnavailable while the disk still refuses."""
         try:
             while self._unwritten:
-                self._write(self._unwritten[0])
+                self._write(self._unwritten[0][1])
                 self._unwritten.pop(0)
         except OSError as error:
             raise _full(error) from error
@@ -170,7 +185,8 @@ class Journal:
 
     def low_water(self, posted: int) -> int:
         """Up to where nothing is needed any more, when everything that settled before `posted` is posted."""
-        return min(posted, next(iter(self.open.values()), posted))
+        unwritten = (held_at for held_at, _ in self._unwritten)
+        return min(posted, next(iter(self.open.values()), posted), *unwritten)
 
     def prune(self, posted: int) -> None:
         """Delete the files of which nothing is needed any more."""

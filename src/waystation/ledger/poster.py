@@ -50,6 +50,7 @@ class Poster:
         self._pending: list[Record] = []
         self._reread_from: int | None = None  # where in the journal the records begin that memory had no room for
         self._reread_count = 0
+        self._unwritten: set[str] = set()  # requests of which the journal gets to know later than memory
         self._wake = asyncio.Event()
         self._full = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -63,9 +64,11 @@ class Poster:
         """Settled, not yet posted."""
         return len(self._pending) + self._reread_count + (len(self._posting[0]) if self._posting else 0)
 
-    def add(self, record: Record) -> None:
-        """A settlement that has just been written to the journal."""
-        if self._reread_from is not None:
+    def add(self, record: Record, *, written: bool = True) -> None:
+        """A settlement that has just been written to the journal; one that the disk did not take stays in memory."""
+        if not written:
+            self._unwritten.add(record[1])
+        elif self._reread_from is not None:
             self._reread_count += 1
             return
         pending = self._pending
@@ -75,7 +78,7 @@ class Poster:
             self._wake.set()
         elif waiting == POST_AT_RECORDS:
             self._full.set()
-        elif waiting >= PENDING_RECORDS_MAX:
+        elif waiting >= PENDING_RECORDS_MAX and self._reread_from is None:
             self._reread_from = self._journal.position
 
     def start(self) -> None:
@@ -113,8 +116,11 @@ class Poster:
         records, self._pending = self._pending, []
         self._wake.clear()
         self._full.clear()
-        position = self._journal.position if self._reread_from is None else self._reread_from
-        return records, position
+        if self._reread_from is not None:
+            return records, self._reread_from
+        if not self._journal.is_behind:
+            self._unwritten.clear()  # by now they are written, before anything that will ever be read again
+        return records, self._journal.position
 
     async def _take_again(self, start: int) -> tuple[list[Record], int] | None:
         """The next records that memory had no room for; None when there are no more: memory takes over again."""
@@ -126,7 +132,7 @@ class Poster:
         records, position = await asyncio.to_thread(read_settlements, folder, epoch, start, until, REREAD_RECORDS_MAX)
         self._reread_from = position
         self._reread_count = max(0, self._reread_count - len(records))
-        return records, position
+        return [record for record in records if record[1] not in self._unwritten], position
 
     async def _post(self, records: list[Record], position: int) -> None:
         try:

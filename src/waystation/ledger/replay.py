@@ -99,7 +99,9 @@ async def _replay_epoch(
         told.posted += await database.write(post, durable=True)
     recovered = [recover(hold, *left.progress.get(hold.request_id, (0, 0))) for hold in left.open.values()]
     # The open holds and the closing of the journal in one transaction: so they are recovered once.
-    post = partial(_post, records=recovered, epoch=epoch, position=left.end, at=now, on_closed=on_closed)
+    # A power cut may have taken the end of a journal that is posted beyond it: the mark never goes back.
+    end = max(position, left.end)
+    post = partial(_post, records=recovered, epoch=epoch, position=end, at=now, on_closed=on_closed)
     told.recovered += await database.write(post, durable=True)
     told.journals += 1
     told.damaged += left.damaged

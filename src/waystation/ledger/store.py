@@ -70,9 +70,8 @@ def post(
         sums_by_id = [(series_ids[series], quarter_at, *sums) for (series, quarter_at), sums in rollups.items()]
         connection.exec_driver_sql(_add_up(connection, "usage_rollups", _ROLLUP_KEYS, _ROLLUP_SUMS), sums_by_id)
         _count_end_users(connection, records)
-        for (organization_id, _, payer), (cost, _) in totals.items():
-            if payer == CREDIT and cost:
-                credit_store.spend(connection, organization_id, cost)
+        for organization_id, spent in _spent_of_credit(records).items():
+            credit_store.spend_held(connection, organization_id, spent)
         funds_store.settle(connection, settled_of(records), epoch)
         funds_store.spend(connection, _spendings(records), at)
     mark = tables.journal_marks
@@ -178,6 +177,16 @@ def settled_of(records: Sequence[Record]) -> dict[int, int]:
         for fund_id in record[_FUNDS]:
             sums[fund_id] = sums.get(fund_id, 0) + record[_COST]
     return sums
+
+
+def _spent_of_credit(records: Sequence[Record]) -> dict[str, dict[int, int]]:
+    """By organization, and by the time at which it was held."""
+    spent: dict[str, dict[int, int]] = {}
+    for record in records:
+        if record[_PAYER] == CREDIT and record[_COST]:
+            by_time = spent.setdefault(record[_ORGANIZATION], {})
+            by_time[record[_AT]] = by_time.get(record[_AT], 0) + record[_COST]
+    return spent
 
 
 def _spendings(records: Sequence[Record]) -> dict[Spending, int]:

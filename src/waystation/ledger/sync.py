@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+from pathlib import Path
 
 SYNC_EVERY_S = 0.02
 STOP_TIMEOUT_S = 10.0
@@ -12,11 +13,22 @@ log = logging.getLogger("waystation.ledger")
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has only fsync
 
 
+def sync_folder(folder: Path) -> None:
+    """Bring the names of the files in a folder to the disk: a file without its name is lost. Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 class Syncer:
     """Syncs one file at a time. `kill -9` needs none of this: what is written stays in the kernel; a power cut does."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, folder: Path) -> None:
         self._fd = fd
+        self._folder = folder
+        self._has_new_name = False
         self._retired: list[int] = []
         self.dirty = False  # something is written and waits for its sync
         self._wake = threading.Event()
@@ -31,9 +43,10 @@ class Syncer:
         self._wake.set()
 
     def follow(self, fd: int) -> None:
-        """Go on with another file; the one before is synced a last time, then closed."""
+        """Go on with another file of the folder; the one before is synced a last time, then closed."""
         self._retired.append(self._fd)
         self._fd = fd
+        self._has_new_name = True
         self.dirty = True
         self._wake.set()
 
@@ -58,6 +71,9 @@ class Syncer:
             while self._retired:
                 _sync(self._retired[0])
                 os.close(self._retired.pop(0))
+            if self._has_new_name:
+                sync_folder(self._folder)
+                self._has_new_name = False
             if not last:
                 _sync(self._fd)
         except OSError as error:

@@ -8,6 +8,7 @@ import pytest
 
 from waystation.errors import ServiceUnavailable
 from waystation.ledger import journal as journal_module
+from waystation.ledger import sync as sync_module
 from waystation.ledger.journal import Journal, lock_epoch, read_segment, segments
 from waystation.ledger.records import HOLD, VOID, Record, line, read_lines
 
@@ -146,6 +147,54 @@ def test_an_end_that_a_disk_refuses_is_written_when_it_can_be(tmp_path: Path, mo
     journal.begin("c", held("c"))
     assert [record for record in written(tmp_path) if record] == [held("a"), held("b"), void("a"), held("c")]
     journal.close(remove=True)
+
+
+def test_a_hold_is_kept_until_its_end_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 3_000)
+    monkeypatch.setattr(journal_module, "SET_ASIDE_BYTES", 3_000)
+    monkeypatch.setattr(journal_module, "ROOM_FOR_END_BYTES", 300)
+    journal = Journal(tmp_path, 0, 1)
+    journal.begin("first", held("first"))
+    for number in range(40):
+        journal.begin(str(number), held(str(number), 300))
+        journal.end(str(number), void(str(number)))
+    disk = FullDisk(monkeypatch, writes_too=True)
+    disk.fill()
+    assert not journal.end("first", void("first"))
+    journal.prune(journal.position)
+    assert held("first") in written(tmp_path), "a crash now must still find it"
+    disk.empty()
+    journal.begin("last", held("last"))
+    journal.prune(journal.position)
+    assert held("first") not in written(tmp_path)
+    journal.close(remove=True)
+
+
+def test_a_journal_that_cant_begin_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = FullDisk(monkeypatch, writes_too=True)
+    disk.fill()
+    with pytest.raises(OSError, match="No space"):
+        Journal(tmp_path, 0, 1)
+    assert list(tmp_path.iterdir()) == []
+    disk.empty()
+    Journal(tmp_path, 0, 1).close(remove=True)
+
+
+def test_the_names_of_a_journals_files_are_brought_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(journal_module, "sync_folder", synced.append)
+    monkeypatch.setattr(sync_module, "sync_folder", synced.append)
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 3_000)
+    monkeypatch.setattr(journal_module, "SET_ASIDE_BYTES", 3_000)
+    monkeypatch.setattr(journal_module, "ROOM_FOR_END_BYTES", 300)
+    journal = Journal(tmp_path, 0, 1)
+    assert synced == [tmp_path], "before anything is allowed on its account"
+    for number in range(40):
+        journal.begin(str(number), held(str(number), 300))
+        journal.end(str(number), void(str(number)))
+    assert len(segments(tmp_path)) > 1
+    journal.close(remove=True)
+    assert len(synced) > 1
 
 
 def test_a_journal_belongs_to_one_process(tmp_path: Path) -> None:

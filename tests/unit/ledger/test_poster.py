@@ -9,8 +9,22 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from tests.unit.ledger.ledger_stand import POSTPAID, USED_NANO, answered, opened, problems, run, usage_rows
+from tests.unit.ledger.ledger_stand import (
+    MODEL,
+    POSTPAID,
+    USED_NANO,
+    answered,
+    budget,
+    call,
+    done,
+    opened,
+    problems,
+    run,
+    standing,
+    usage_rows,
+)
 from waystation.errors import ServiceUnavailable
+from waystation.ledger import journal as journal_module
 from waystation.ledger import poster as poster_module
 from waystation.ledger import store
 from waystation.ledger.service import Ledger
@@ -81,6 +95,35 @@ def test_while_the_database_is_away_calls_go_on_and_are_posted_later(
             await ledger.flush()
             assert len(await usage_rows(database)) == 102
             assert (ledger.counts().pending, ledger.counts().posted) == (0, 102)
+            assert await problems(database) == []
+
+    run(story)
+
+
+def test_an_end_that_the_disk_refuses_while_memory_is_full_is_posted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poster_module, "PENDING_RECORDS_MAX", 3)
+
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            made = await budget(database, ledger, cap_nano=10**9)
+            away = between(ledger, database)
+            away.away = True
+            for number in range(5):
+                await answered(ledger, f"req_{number}")
+            async with ledger.hold(POSTPAID, MODEL, call("req_refused")) as hold:
+                with monkeypatch.context() as patch:
+                    patch.setattr(journal_module, "pwrite", lambda *_: 0)
+                    hold.meter(done())
+            away.away = False
+            await ledger.flush()
+            await answered(ledger, "req_last")  # and with it the end that was refused is written
+            await ledger.flush()
+            assert sorted(await usage_rows(database)) == [*(f"req_{n}" for n in range(5)), "req_last", "req_refused"]
+            assert (await standing(database, made.id)).spent_nano == 7 * USED_NANO
+            (purse,) = ledger._desk.bank._purses.values()
+            assert purse.unposted == 0, "each was counted once"
             assert await problems(database) == []
 
     run(story)

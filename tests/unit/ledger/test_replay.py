@@ -193,6 +193,24 @@ def test_a_kill_before_the_files_are_deleted_recovers_nothing_again(
     run(story)
 
 
+def test_a_mark_does_not_go_back_when_a_power_cut_has_taken_what_was_posted(tmp_path: Path) -> None:
+    async def story() -> None:
+        folder, copy = tmp_path / "data", tmp_path / "copy"
+        folder.mkdir()
+        async with opened(folder) as (_, ledger):
+            await answered(ledger, "req_1")
+            before = size_of(folder)
+            await answered(ledger, "req_2")
+            await ledger.flush()
+            killed(folder, copy)
+        cut(copy, before)
+        async with opened(copy) as (database, _):
+            assert sorted(await usage_rows(database)) == ["req_1", "req_2"]
+            assert await problems(database) == []
+
+    run(story)
+
+
 def test_the_journal_of_a_worker_that_lives_is_left_alone(tmp_path: Path) -> None:
     async def story() -> None:
         async with opened(tmp_path) as (database, ledger):

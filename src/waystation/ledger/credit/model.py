@@ -82,14 +82,21 @@ class CreditStanding(msgspec.Struct, frozen=True):
         return max(0, self.balance_nano + self.overdraft_nano - self.held_nano - self.expiring_nano)
 
 
-def spending_order(grants: Sequence[Grant]) -> list[Grant]:
-    """What expires first is spent first; of the rest the oldest."""
-    return sorted(grants, key=lambda grant: (grant.expires_at is None, grant.expires_at, grant.created_at, grant.id))
+def spending_order(grants: Sequence[Grant], at: int) -> list[Grant]:
+    """What expires first is spent first; of the rest the oldest. What had expired when a call was held can't pay for it
+    while there is anything else."""
+
+    def order(grant: Grant) -> tuple[bool, bool, int, int, str]:
+        ends = grant.expires_at
+        return ends is not None and ends <= at, ends is None, ends or 0, grant.created_at, grant.id
+
+    return sorted(grants, key=order)
 
 
-def drawn(grants: Sequence[Grant], amount_nano: int) -> Iterator[tuple[Grant, int]]:
-    """From which grants an amount is taken. What is more than all of them have is an overdraft, and of no grant."""
-    for grant in spending_order(grants):
+def drawn(grants: Sequence[Grant], amount_nano: int, at: int) -> Iterator[tuple[Grant, int]]:
+    """From which grants an amount is taken that was held at a time. What is more than all of them have is an overdraft,
+    and of no grant."""
+    for grant in spending_order(grants, at):
         taken = min(grant.left_nano, amount_nano)
         if taken > 0:
             yield grant, taken

@@ -4,7 +4,7 @@ The fund's cap is what was granted and has not expired, and the overdraft that t
 of it is what postings took from the credit account.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -37,14 +37,26 @@ def _open(connection: Connection, organization_id: str, currency: str, cap_nano:
 
 
 def spend(connection: Connection, organization_id: str, amount_nano: int) -> None:
-    """Count what a prepaid organization spent, in the fund and of its grants. Less than nothing: a correction in its favour."""
+    """Count a correction of what a prepaid organization spent. Less than nothing: in its favour."""
+    spend_held(connection, organization_id, {0: amount_nano})
+
+
+def spend_held(connection: Connection, organization_id: str, spent: Mapping[int, int]) -> None:
+    """Count what a prepaid organization spent, in the fund and of its grants, by the time at which it was held."""
+    amount_nano = sum(spent.values())
     mine = (_funds.owner == organization_id, _funds.kind == CREDIT)
     connection.execute(update(tables.funds).where(*mine).values(spent_nano=_funds.spent_nano + amount_nano))
     if amount_nano < 0:
         _give_to_newest(connection, organization_id)
         return
-    for grant, taken in drawn(live_grants(connection, organization_id), amount_nano):
-        _take_from(connection, grant, taken)
+    left = {grant.id: grant for grant in live_grants(connection, organization_id)}
+    before = dict(left)
+    for at in sorted(spent):
+        for grant, taken in drawn(list(left.values()), spent[at], at):
+            left[grant.id] = msgspec.structs.replace(grant, left_nano=grant.left_nano - taken)
+    for grant in before.values():
+        if taken := grant.left_nano - left[grant.id].left_nano:
+            _take_from(connection, grant, taken)
 
 
 def _give_to_newest(connection: Connection, organization_id: str) -> None:

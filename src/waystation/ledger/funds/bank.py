@@ -15,7 +15,20 @@ from sqlalchemy import Connection
 from waystation.errors import InsufficientQuota, TemporarilyHeld
 from waystation.ledger.budgets.model import Budget, period
 from waystation.ledger.funds import store
-from waystation.ledger.funds.model import NEVER, Exhausted, Hold, Key, Later, Purse, grab, recall, settle, verdict
+from waystation.ledger.funds.model import (
+    NEVER,
+    Exhausted,
+    Hold,
+    Key,
+    Later,
+    Purse,
+    grab,
+    is_out,
+    is_used,
+    recall,
+    settle,
+    verdict,
+)
 from waystation.ledger.funds.store import BUDGET, CREDIT, Asked, Given
 from waystation.terms import Caller
 
@@ -178,8 +191,18 @@ class Bank:
     def _purse(self, kind: str, key: Key, cap: int, ends_at: int | None) -> Purse:
         purse = self._purses.get(key)
         if purse is None:
-            purse = self._purses[key] = Purse(kind, key, cap, ends_at)
+            purse = self._purses[key] = self._revived(key) or Purse(kind, key, cap, ends_at)
         return purse
+
+    def _revived(self, key: Key) -> Purse | None:
+        """A purse that was retired, and whose budget limits again: with two of one fund, what is posted would be counted in
+        the wrong one."""
+        for purse in self._retired:
+            if purse.key == key:
+                self._retired.remove(purse)
+                purse.retired = False
+                return purse
+        return None
 
     # -- holding
 
@@ -295,6 +318,7 @@ class Bank:
         asked = [Asked(purse.fund_id, purse.kind, purse.key, purse.at_least, purse.want) for purse in wanting]
         for purse in wanting:
             purse.want = purse.at_least = 0
+            purse.asking = True
         try:
             now, recalls = self._clock.now_s(), self._recalls
             take = partial(store.take, asked=asked, epoch=self._epoch, workers=self._workers, at=now)
@@ -302,7 +326,13 @@ class Bank:
                 self._apply(purse, one, given)
                 if self._recalls != recalls:  # a rule may have changed after the database was asked
                     recall(purse)
+        except BaseException:
+            for purse in wanting:
+                purse.doubtful = True
+            raise
         finally:
+            for purse in wanting:
+                purse.asking = False
             self._running = None
 
     def _apply(self, purse: Purse, asked: Asked, given: Given | None) -> None:
@@ -323,6 +353,7 @@ class Bank:
 
     async def tick(self) -> None:
         """Give back what isn't needed. To be called a few times a second. Raises ServiceUnavailable; nothing is lost."""
+        await self._make_sure()
         amounts: dict[int, int] = {}
         returned: list[tuple[Purse, int]] = []
         for purse in (*self._purses.values(), *self._retired):
@@ -339,20 +370,32 @@ class Bank:
             try:
                 await self._database.write(partial(store.give_back, amounts=amounts, epoch=self._epoch))
             except BaseException:
-                for purse, amount in returned:
-                    purse.returning += amount
+                # Perhaps it was done all the same: given back once more, it would be money that others have by now.
+                for purse, _ in returned:
+                    purse.doubtful = True
                 raise
             for purse, amount in returned:
                 purse.allowed -= amount
         self._forget()
 
+    async def _make_sure(self) -> None:
+        """Whatever we may be allowed of purses that a failed transaction was about goes back, once nobody uses them."""
+        quiet = [purse for purse in (*self._purses.values(), *self._retired) if purse.doubtful and not is_used(purse)]
+        if not quiet:
+            return
+        for purse in quiet:
+            purse.free = purse.returning = 0
+        await self._database.write(partial(store.clear, keys=[purse.key for purse in quiet], epoch=self._epoch))
+        for purse in quiet:
+            purse.doubtful = False
+
     def _forget(self) -> None:
         """Let go of purses of which nothing is out any more."""
-        for purse in [purse for purse in self._retired if not _is_out(purse)]:
+        for purse in [purse for purse in self._retired if not is_out(purse)]:
             self._retired.remove(purse)
             self._by_fund.pop(purse.fund_id, None)
         for purse in [purse for purse in self._purses.values() if purse.idle_ticks > IDLE_TICKS]:
-            if not _is_out(purse):
+            if not is_out(purse):
                 del self._purses[purse.key]
                 self._by_fund.pop(purse.fund_id, None)
                 if not purse.key[1]:  # those of single end users are looked for each time
@@ -362,13 +405,6 @@ class Bank:
     def held(self) -> int:
         """How many funds something is held from, for figures and tests."""
         return sum(1 for purse in (*self._purses.values(), *self._retired) if purse.held)
-
-
-def _is_out(purse: Purse) -> bool:
-    """Whether anything of it is with calls, on its way, or waited for."""
-    return bool(
-        purse.free or purse.held or purse.unposted or purse.returning or purse.waiters or purse.want or purse.used
-    )
 
 
 def _wake(purse: Purse) -> None:

@@ -22,8 +22,10 @@ class Purse:
 
     __slots__ = (
         "allowed",
+        "asking",
         "at_least",
         "cap",
+        "doubtful",
         "ends_at",
         "free",
         "fund_id",
@@ -62,6 +64,10 @@ class Purse:
         self.idle_ticks = 0
         self.tight = False  # near its cap: nothing is kept that others may want
         self.returning = 0  # no longer free; given back by the next tick
+        self.asking = False  # the database is being asked for more
+        # A transaction about it has failed, and may have been done all the same: then the database allows us more than
+        # we know of, never less.
+        self.doubtful = False
         self.recalled = (
             False  # its rule has changed: what comes free is given back, until the database says all is well
         )
@@ -107,6 +113,17 @@ def recall(purse: Purse) -> None:
     purse.returning += purse.free
     purse.free = 0
     purse.recalled = True
+
+
+def is_used(purse: Purse) -> bool:
+    """Whether calls have something of it, or a transaction is about it."""
+    return bool(purse.held or purse.unposted or purse.asking)
+
+
+def is_out(purse: Purse) -> bool:
+    """Whether anything of it is in use, waited for, or not given back yet."""
+    waited_for = purse.waiters or purse.want or purse.used
+    return bool(is_used(purse) or waited_for or purse.free or purse.returning or purse.doubtful)
 
 
 class Hold(NamedTuple):

@@ -96,6 +96,19 @@ def give_back(connection: Connection, amounts: Mapping[int, int], epoch: int) ->
         _allow(connection, fund_id, epoch, -amount)
 
 
+def clear(connection: Connection, keys: Sequence[Key], epoch: int) -> None:
+    """Take back all that a worker is allowed of these funds, however much that is. It uses nothing of them."""
+    for owner, subject, period_at in keys:
+        mine = (_funds.owner == owner, _funds.subject == subject, _funds.period_at == period_at)
+        row = connection.execute(
+            select(_funds.id, _allowances.amount_nano)
+            .join_from(tables.funds, tables.allowances, _allowances.fund_id == _funds.id)
+            .where(*mine, _allowances.epoch == epoch)
+        ).first()
+        if row is not None and row.amount_nano:
+            _allow(connection, row.id, epoch, -row.amount_nano)
+
+
 def _allow(connection: Connection, fund_id: int, epoch: int, amount: int) -> None:
     connection.execute(
         update(tables.funds).where(_funds.id == fund_id).values(allowed_nano=_funds.allowed_nano + amount)

@@ -51,7 +51,12 @@ def grant(name: str, left: int, expires_at: int | None, created_at: int = 1) -> 
 )
 def test_what_expires_first_is_spent_first(amount: int, taken: list[tuple[str, int]]) -> None:
     grants = [grant("new", 70, None, 2), grant("late", 50, 90), grant("old", 60, None), grant("soon", 25, 80)]
-    assert [(one.id, part) for one, part in drawn(grants, amount)] == taken
+    assert [(one.id, part) for one, part in drawn(grants, amount, at=79)] == taken
+
+
+def test_what_had_expired_before_a_call_was_held_does_not_pay_for_it() -> None:
+    grants = [grant("gone", 70, 80), grant("old", 60, None)]
+    assert [(one.id, part) for one, part in drawn(grants, 100, at=80)] == [("old", 60), ("gone", 40)]
 
 
 def test_calls_draw_down_grants_in_that_order(tmp_path: Path) -> None:
@@ -91,6 +96,23 @@ def test_credit_expires_when_nobody_holds_it(tmp_path: Path) -> None:
             await give(database, ledger, 10**9, clock=clock)
             await answered(ledger, "req_3", PREPAID)
             await ledger.flush()
+            assert await problems(database) == []
+
+    run(story)
+
+
+def test_a_call_that_is_held_after_an_expiry_is_paid_from_what_is_left(tmp_path: Path) -> None:
+    async def story() -> None:
+        clock = FakeClock()
+        async with opened(tmp_path, clock=clock) as (database, ledger):
+            await give(database, ledger, 10**9, clock=clock)
+            await give(database, ledger, 50_000, expires_at=clock.now_s() + 60, clock=clock)
+            clock.advance(61)
+            await answered(ledger, "req_1", PREPAID)
+            await ledger.flush()  # before anybody has swept the expired credit away
+            await ledger.tick()
+            await ledger.sweep()
+            assert await database.read(lambda c: store.balance(c, "org-2")) == 10**9 - USED_NANO
             assert await problems(database) == []
 
     run(story)
