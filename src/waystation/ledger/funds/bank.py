@@ -289,6 +289,7 @@ class Bank:
         asked = [Asked(purse.fund_id, purse.kind, purse.key, purse.at_least, purse.want) for purse in wanting]
         for purse in wanting:
             purse.want = purse.at_least = 0
+            purse.asking = True
         try:
             now, recalls = self._clock.now_s(), self._recalls
             take = partial(store.take, asked=asked, epoch=self._epoch, workers=self._workers, at=now)
@@ -297,6 +298,8 @@ class Bank:
                 if self._recalls != recalls:  # a rule may have changed after the database was asked
                     recall(purse)
         finally:
+            for purse in wanting:
+                purse.asking = False
             self._running = None
 
     def _apply(self, purse: Purse, asked: Asked, given: Given | None) -> None:
@@ -361,7 +364,14 @@ class Bank:
 def _is_out(purse: Purse) -> bool:
     """Whether anything of it is with calls, on its way, or waited for."""
     return bool(
-        purse.free or purse.held or purse.unposted or purse.returning or purse.waiters or purse.want or purse.used
+        purse.free
+        or purse.held
+        or purse.unposted
+        or purse.returning
+        or purse.waiters
+        or purse.want
+        or purse.asking
+        or purse.used
     )
 
 

@@ -22,6 +22,7 @@ class Purse:
 
     __slots__ = (
         "allowed",
+        "asking",
         "at_least",
         "cap",
         "ends_at",
@@ -58,6 +59,7 @@ class Purse:
         # How it is used.
         self.want = 0  # what calls have asked for since the last look at the database
         self.at_least = 0  # the smallest of what they asked for
+        self.asking = False  # the database is being asked at this moment, and may be giving
         self.used = 0  # held since the last tick
         self.idle_ticks = 0
         self.tight = False  # near its cap: nothing is kept that others may want
