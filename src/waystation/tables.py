@@ -250,6 +250,8 @@ usage_end_users = Table(  # usage by end user and day of the organization's time
     Column("output_tokens", BigInteger, nullable=False),
     Column("cost_nano", BigInteger, nullable=False),
     PrimaryKeyConstraint("project_id", "end_user", "day_at", "model", "currency"),
+    # For budgets of end users in every project, each of which opens a fund.
+    Index("ix_usage_end_users_organization_id_end_user_day_at", "organization_id", "end_user", "day_at"),
     sqlite_with_rowid=False,
 )
 
@@ -368,8 +370,10 @@ reratings = Table(  # a past period priced anew; the corrections are usage_corre
     Column("id", Text, primary_key=True),
     Column("model", Text, nullable=False),
     Column("organization_id", Text),  # null: all of them
+    Column("project_id", Text),  # null: all of them
     Column("from_at", BigInteger, nullable=False),
     Column("until_at", BigInteger, nullable=False),
+    Column("price", Text, nullable=False),  # JSON of what should have been charged
     Column("reason", Text, nullable=False),
     Column("requests", BigInteger, nullable=False),
     Column("delta_nano", Text, nullable=False),  # JSON: by currency

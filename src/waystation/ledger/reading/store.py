@@ -12,6 +12,7 @@ from waystation.ledger.reading.model import Ask, Dimension
 
 SUMS = ("requests", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_nano")
 ROWS_MAX = 100_000  # of one answer
+SEEKS_MAX = 20_000  # of a series in a bucket; where it would take more, all rows are read and sorted
 LONGEST_CALL_S = 86_400  # between a request's number, which begins with its time, and its hold
 
 _series, _rollups, _corrections = tables.usage_series.c, tables.usage_rollups.c, tables.usage_corrections.c
@@ -35,9 +36,25 @@ Rows = Iterable[Any]
 
 def rolled_up(connection: Connection, ask: Ask, cut: Buckets) -> Rows:
     """Usage by what a series has, without corrections."""
+    if len(cut) > 1 and len(cut) * _series_count(connection, ask) <= SEEKS_MAX:
+        # Bucket by bucket the rows are added up in the order in which they lie: three times as fast as sorting them.
+        place = len(ask.by)
+        for number, edges in enumerate(zip(cut.edges, cut.edges[1:], strict=False)):
+            for row in _rolled_up(connection, ask, Buckets(list(edges))):
+                yield (*row[:place], number, *row[place + 1 :])
+    else:
+        yield from _rolled_up(connection, ask, cut)
+
+
+def _rolled_up(connection: Connection, ask: Ask, cut: Buckets) -> Rows:
     inside = _by_series(_rollups.series_id, _rollups.quarter_at, ask, cut)
     inner = inside.add_columns(*(func.sum(_rollups[name]).label(name) for name in SUMS)).subquery()
     return connection.execute(_outer(ask, inner, SUMS))
+
+
+def _series_count(connection: Connection, ask: Ask) -> int:
+    ours = _filters(ask, _OF_SERIES, _series.organization_id)
+    return int(connection.execute(select(func.count()).select_from(tables.usage_series).where(*ours)).scalar_one())
 
 
 def corrected(connection: Connection, ask: Ask, cut: Buckets) -> Rows:
