@@ -156,10 +156,11 @@ postings = Table(
     "postings",
     metadata,
     Column("entry_id", BigInteger, ForeignKey("entries.id"), nullable=False),
-    Column("account_id", BigInteger, ForeignKey("ledger_accounts.id"), nullable=False, index=True),
+    Column("account_id", BigInteger, ForeignKey("ledger_accounts.id"), nullable=False),
     Column("amount_nano", BigInteger, nullable=False),  # debit positive, credit negative; an entry's add up to zero
     Column("currency", Text, nullable=False),
     PrimaryKeyConstraint("entry_id", "account_id"),
+    Index("ix_postings_account_id_amount_nano", "account_id", "amount_nano"),  # a balance is one read of it
 )
 
 usage_series = Table(  # what many calls have in common, written once, so that a usage row is small

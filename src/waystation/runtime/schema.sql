@@ -104,7 +104,7 @@ CREATE TABLE postings (
     CONSTRAINT fk_postings_account_id FOREIGN KEY(account_id) REFERENCES ledger_accounts (id)
 );
 
-CREATE INDEX ix_postings_account_id ON postings (account_id);
+CREATE INDEX ix_postings_account_id_amount_nano ON postings (account_id, amount_nano);
 
 CREATE TABLE usage_series (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,

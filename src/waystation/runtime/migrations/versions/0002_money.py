@@ -230,6 +230,8 @@ def upgrade() -> None:
         ["organization_id", "end_user", "day_at"],
         unique=False,
     )
+    op.drop_index("ix_postings_account_id", "postings")
+    op.create_index("ix_postings_account_id_amount_nano", "postings", ["account_id", "amount_nano"], unique=False)
     op.add_column("organizations", sa.Column("overdraft_nano", sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("projects", sa.Column("archived_at", sa.BigInteger(), nullable=True))
     op.add_column("projects", sa.Column("on_disconnect", sa.Text(), server_default="cancel", nullable=False))
