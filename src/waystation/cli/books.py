@@ -31,6 +31,19 @@ class Books:
         """The first organization and project, made if there are none."""
         return self.database.write_sync(self._accounts.ensure_first, durable=True)
 
+    def organization(self, wanted: str | None) -> Organization:
+        """An organization by id or name; without one, the first. Raises LookupError, in words for who typed it."""
+        first, _ = self.first()
+        if wanted is None:
+            return first
+        organizations = self.database.read_sync(store.organizations)
+        for organization in organizations:
+            if wanted in (organization.id, organization.name):
+                return organization
+        raise LookupError(
+            f"There is no organization {wanted!r}{nearest(wanted, [each.name for each in organizations])}."
+        )
+
     def has_keys(self) -> bool:
         return bool(self.database.read_sync(lambda connection: store.keys(connection, "", 1)))
 

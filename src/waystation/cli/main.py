@@ -15,7 +15,20 @@ from waystation.errors import ApiError
 from waystation.settings_reader import SettingsError
 
 # Each module has `add_to(app)`. The order is that of the help.
-COMMANDS = ("serve", "init", "check", "doctor", "keys", "models", "tokens", "chat", "settings", "ledger")
+COMMANDS = (
+    "serve",
+    "init",
+    "check",
+    "doctor",
+    "keys",
+    "models",
+    "tokens",
+    "chat",
+    "settings",
+    "usage",
+    "invoices",
+    "ledger",
+)
 
 INTERRUPTED = 130
 
