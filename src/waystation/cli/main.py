@@ -25,6 +25,8 @@ COMMANDS = (
     "organizations",
     "budgets",
     "credit",
+    "usage",
+    "invoices",
     "models",
     "prices",
     "tokens",
