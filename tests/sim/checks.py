@@ -12,10 +12,10 @@ from waystation.terms import Usage
 
 def findings(world: World) -> list[str]:
     """Everything that is wrong with a world whose workers are all closed or swept."""
-    return [*world.wrong, *_of_the_books(world), *_of_the_journals(world), *_of_the_calls(world)]
+    return [*world.wrong, *of_the_books(world), *of_the_journals(world), *_of_the_calls(world)]
 
 
-def _of_the_books(world: World) -> Iterator[str]:
+def of_the_books(world: World) -> Iterator[str]:
     for problem in world.books.transact(verify):
         yield f"verify: {problem.table} {problem.row}: {problem.message}"
     rows = world.books.rows
@@ -33,7 +33,7 @@ def _of_the_books(world: World) -> Iterator[str]:
             yield f"fund {fund_id} of {owner}: {spent} nano are spent of {cap}"
 
 
-def _of_the_journals(world: World) -> Iterator[str]:
+def of_the_journals(world: World) -> Iterator[str]:
     for name in world.disk.names():
         if name.endswith(".journal"):  # who is killed before its first file leaves an empty lock, and nothing in it
             yield f"{name} is left"

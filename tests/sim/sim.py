@@ -64,7 +64,7 @@ def run_seed(seed: int, *, plan: Plan | None = None, traced: bool = False) -> Ou
     async def story() -> None:
         nonlocal world
         world = World(chosen, chance, books(), trace)
-        with _standing_in(world):
+        with standing_in(world):
             await _live(world)
 
     books().begin(power_may_fail=chosen.power_may_fail)
@@ -123,7 +123,7 @@ async def _clock_back(world: World, after_s: float, by_s: int) -> None:
 
 
 @contextmanager
-def _standing_in(world: World) -> Iterator[None]:
+def standing_in(world: World) -> Iterator[None]:
     """The world's disk in the place of the machine's, and bounds that a short story reaches."""
     changes: list[tuple[Any, str, Any]] = [
         *_SMALL,
