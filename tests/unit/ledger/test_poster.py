@@ -144,3 +144,21 @@ def test_one_entry_for_each_organization_in_a_flush_and_a_thousand_rows_are_chea
             assert await problems(database) == []
 
     run(story)
+
+
+def test_two_who_flush_at_once_never_set_a_mark_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            marks = [0]
+            for number in range(30):
+                await answered(ledger, f"req_{number}")
+                flushes = [asyncio.create_task(ledger.flush()) for _ in range(2)]
+                await answered(ledger, f"req_{number}_later")
+                await asyncio.gather(*flushes)
+                marks.append((await database.read(lambda c: store.mark(c, ledger.epoch)))[0])
+            assert marks == sorted(set(marks))
+            await ledger.flush()
+            assert len(await usage_rows(database)) == 60
+            assert await problems(database) == []
+
+    run(story)
