@@ -1,6 +1,7 @@
 """What can be done with invoices: issue one for a month that is over, read them. Every verb runs in the transaction that it
 is given; nothing changes one that was issued."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from waystation.ledger.invoices.model import (
     month_of,
     number_after,
 )
-from waystation.ledger.reading.unposted import ENDED_S, not_final
+from waystation.ledger.reading.unposted import ENDED_S, Waiting, not_final
 
 ISSUED_PER_SWEEP_MAX = 100  # in one transaction
 MONTHS_MAX = 1_200  # looked through for one organization
@@ -61,8 +62,7 @@ def issue(connection: Connection, folder: Path, organization_id: str, month: str
     waiting = not_final(connection, folder, until_at, at)
     if waiting is not None:
         raise InvoiceNotReady(
-            f"The invoice of {month} can't be issued yet: {waiting.reason}. "
-            f"Come again at {_time(at + waiting.retry_after_s)}.",
+            f"The invoice of {month} can't be issued yet: {_told(waiting, at)}",
             param="month",
             retry_after_ms=waiting.retry_after_s * 1_000,
         )
@@ -73,23 +73,34 @@ def issue(connection: Connection, folder: Path, organization_id: str, month: str
 
 def issue_due(connection: Connection, folder: Path, at: int) -> Issued:
     """Issue what is due of all organizations, ISSUED_PER_SWEEP_MAX at most. To be called now and then."""
+    lock(connection)
     issued: list[Invoice] = []
     late: list[Late] = []
+    finals: dict[
+        int, Waiting | None
+    ] = {}  # by the end of a month: journals are read once for each, not for each invoice
     for organization in store.organizations(connection):
-        for month in _months_over(connection, organization, at):
-            from_at, until_at = _period(connection, organization, month)
-            if store.of_month(connection, organization.id, month) is not None or not store.is_due(
-                connection, organization.id, organization.currency, from_at, until_at
-            ):
-                continue
+        for month, from_at, until_at in _due(connection, organization, at):
             if len(issued) >= ISSUED_PER_SWEEP_MAX:
                 return Issued(issued, late, more=True)
-            try:
-                issued.append(issue(connection, folder, organization.id, month, at))
-            except InvoiceNotReady as error:
-                late.append(Late(organization.id, month, error.message, error.retry_after_ms or 0))
+            if until_at not in finals:
+                finals[until_at] = not_final(connection, folder, until_at, at)
+            waiting = finals[until_at]
+            if waiting is not None:
+                late.append(Late(organization.id, month, _told(waiting, at), waiting.retry_after_s * 1_000))
                 break  # they are issued in the order of their months
+            issued.append(_issue(connection, organization, month, from_at, until_at, at))
     return Issued(issued, late)
+
+
+def _due(connection: Connection, organization: Row[Any], at: int) -> Iterator[tuple[str, int, int]]:
+    """The months of an organization that are over and not invoiced, though something was used: when each begins and ends."""
+    for month in _months_over(connection, organization, at):
+        from_at, until_at = _period(connection, organization, month)
+        if store.of_month(connection, organization.id, month) is None and store.is_due(
+            connection, organization.id, organization.currency, from_at, until_at
+        ):
+            yield month, from_at, until_at
 
 
 def invoice(connection: Connection, organization_id: str, invoice_id: str) -> Invoice:
@@ -171,6 +182,10 @@ def _organization(connection: Connection, organization_id: str) -> Row[Any]:
     if found is None:
         raise NotFound(f"There is no organization {organization_id[:80]!r}.", param="organization_id")
     return found
+
+
+def _told(waiting: Waiting, at: int) -> str:
+    return f"{waiting.reason}. Come again at {_time(at + waiting.retry_after_s)}."
 
 
 def _time(at: int) -> str:
