@@ -28,6 +28,7 @@ from waystation.ledger.records import HOLD, Record
 from waystation.ledger.rerating.service import apply
 from waystation.runtime.db import Database
 from waystation.terms import Price
+from waystation.testing.clock import FakeClock
 
 MONTH_END = MONTH_AT + 30 * DAY_S
 ISSUED_AT = MONTH_END + ENDED_S
@@ -329,3 +330,18 @@ def test_numbers_count_through_a_year() -> None:
     assert number_after("INV-2026-000041", MONTH_AT) == "INV-2026-000042"
     assert month_of(MONTH_AT - 1, "UTC") == "2026-10"
     assert month_of(MONTH_AT - 1, "Asia/Shanghai") == "2026-11"
+
+
+def test_a_running_ledger_invoices_what_is_due_by_itself(tmp_path: Path) -> None:
+    async def story() -> None:
+        clock = FakeClock(MONTH_AT)
+        async with opened(tmp_path, clock=clock) as (database, ledger):
+            await post(database, [settlement(MONTH_AT + HOUR_S)])
+            await ledger.sweep()
+            assert await database.read(lambda c: service.invoices(c, "org-1")) == []
+            clock.advance(ISSUED_AT - MONTH_AT)
+            await ledger.sweep()
+            (invoice,) = await database.read(lambda c: service.invoices(c, "org-1"))
+            assert invoice.month == "2026-11"
+
+    run(story)
