@@ -67,6 +67,7 @@ class _Found(NamedTuple):
 
     purses: tuple[Purse, ...]
     of_end_users: tuple[Budget, ...]
+    since: int
     until: int
 
 
@@ -156,7 +157,7 @@ class Bank:
         """The purses that a call draws on, each of which must pay for all of it."""
         caller = drawer.caller
         found = self._found.get((caller.key_id, drawer.model))
-        if found is None or found.until <= drawer.at:
+        if found is None or not found.since <= drawer.at < found.until:  # who has waited may be of the period before
             found = self._look(drawer)
         if drawer.end_user is None or not found.of_end_users:
             return found.purses
@@ -171,10 +172,11 @@ class Bank:
             purses.append(self._purse(CREDIT, (caller.organization_id, "", 0), 0, None))
         users = (("end_user", caller.project_id), ("end_user", caller.organization_id))
         of_end_users = tuple(budget for place in users for budget in self._at(place, drawer.model))
+        since = max((purse.key[2] for purse in purses), default=0)
         until = min((purse.ends_at for purse in purses), default=NEVER)
         if len(self._found) >= FOUND_MAX:
             self._found.clear()
-        found = self._found[caller.key_id, drawer.model] = _Found(tuple(purses), of_end_users, until)
+        found = self._found[caller.key_id, drawer.model] = _Found(tuple(purses), of_end_users, since, until)
         return found
 
     def _at(self, place: tuple[str, str], model: str) -> Iterable[Budget]:
