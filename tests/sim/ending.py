@@ -21,7 +21,8 @@ async def end_world(world: World) -> None:
     world.calm = True
     world.faults.heal()
     world.disk.full = world.disk.refuses = False
-    await asyncio.sleep(SETTLES_S)
+    someone_died = any(worker.process.dead for worker in world.workers)
+    await asyncio.sleep(SETTLES_S if someone_died else GIVES_BACK_S)
     workers = world.alive()
     if not workers:
         world.wrong.append("nobody lives")
@@ -104,6 +105,9 @@ def _of_the_purses(world: World, worker: Worker) -> Iterator[str]:
 async def _close(world: World, workers: list[Worker]) -> None:
     """In order or not; then one more comes and finds whatever is left."""
     await world.stop_supervising()
+    for worker in world.workers:
+        if worker not in workers:
+            worker.process.die()  # one that has not come as far as to serve
     for worker in workers:
         if world.chance.random() < 0.3:
             world.note(worker.name, "killed at the end")
@@ -111,6 +115,8 @@ async def _close(world: World, workers: list[Worker]) -> None:
         elif worker.ledger is not None:
             await asyncio.wait({worker.process.spawn(worker.ledger.close())})
             worker.process.die()
+    if not world.disk.names():
+        return
     last = Worker(world, 0)
     world.workers.append(last)
     await asyncio.wait({last.process.spawn(last.open())})

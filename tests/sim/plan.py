@@ -53,9 +53,9 @@ class Plan(msgspec.Struct):
 def plan_of(chance: Random) -> Plan:
     """Every kind of trouble has its share of the seeds, alone and together."""
     plan = Plan(
-        workers=chance.choice((1, 1, 2, 2, 3)),
-        clients=chance.randint(1, 4),
-        calls_each=chance.randint(1, 3),
+        workers=chance.choice((1, 1, 1, 2, 2, 3)),
+        clients=chance.choice((1, 2, 2, 3, 4)),
+        calls_each=chance.choice((1, 2, 2, 3)),
         budgets=[_budget(chance) for _ in range(chance.choice((0, 1, 1, 2)))],
         grants=[_grant(chance) for _ in range(chance.choice((0, 1, 1, 2)))],
         overdraft_nano=chance.choice((0, 0, 0, 100_000)),
