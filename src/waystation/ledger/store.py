@@ -151,8 +151,12 @@ def _count_end_users(connection: Connection, records: Sequence[Record]) -> None:
         return
     zones = time_zones(connection, {record[_ORGANIZATION] for record in with_user})
     sums: dict[tuple[str, str, int, str, str, str], list[int]] = {}
+    days: dict[tuple[str, int], int] = {}  # when the day of a quarter of an hour begins, for each organization
     for record in with_user:
-        day_at, _ = period("day", zones.get(record[_ORGANIZATION], "UTC"), record[_AT])
+        quarter = (record[_ORGANIZATION], record[_AT] // _QUARTER_S)
+        day_at = days.get(quarter)
+        if day_at is None:
+            day_at = days[quarter] = period("day", zones.get(record[_ORGANIZATION], "UTC"), record[_AT])[0]
         key = (record[_PROJECT], record[_END_USER], day_at, record[_MODEL], record[_CURRENCY], record[_ORGANIZATION])
         total = sums.setdefault(key, [0, 0, 0, 0])
         total[0] += 1
@@ -172,10 +176,14 @@ def time_zones(connection: Connection, organization_ids: Collection[str]) -> dic
 
 def settled_of(records: Sequence[Record]) -> dict[int, int]:
     """What the records cost, by the fund that they were held from."""
-    sums: dict[int, int] = {}
+    by_funds: dict[tuple[int, ...], int] = {}  # first by all of a call's: most calls have the same
     for record in records:
-        for fund_id in record[_FUNDS]:
-            sums[fund_id] = sums.get(fund_id, 0) + record[_COST]
+        funds = tuple(record[_FUNDS])  # a list, if it was read from a journal
+        by_funds[funds] = by_funds.get(funds, 0) + record[_COST]
+    sums: dict[int, int] = {}
+    for funds, cost in by_funds.items():
+        for fund_id in funds:
+            sums[fund_id] = sums.get(fund_id, 0) + cost
     return sums
 
 
@@ -190,10 +198,10 @@ def _spent_of_credit(records: Sequence[Record]) -> dict[str, dict[int, int]]:
 
 
 def _spendings(records: Sequence[Record]) -> dict[Spending, int]:
-    sums: dict[Spending, int] = {}
+    sums: dict[tuple[str, str, str, str | None, str, int], int] = {}
     for record in records:
         at = record[_AT]
-        one = Spending(
+        one = (
             record[_ORGANIZATION],
             record[_PROJECT],
             record[_KEY],
@@ -202,7 +210,7 @@ def _spendings(records: Sequence[Record]) -> dict[Spending, int]:
             at - at % _QUARTER_S,
         )
         sums[one] = sums.get(one, 0) + record[_COST]
-    return sums
+    return {Spending(*one): cost for one, cost in sums.items()}
 
 
 def posted_calls(connection: Connection) -> int:
