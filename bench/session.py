@@ -206,7 +206,7 @@ def measure_all(session: Session, targets: list[Target], folder: Path) -> None:
     for number in range(plan.rounds):
         print(f"round {number + 1} of {plan.rounds}", file=sys.stderr, flush=True)
         for kind in plan.kinds:
-            for target in targets:
+            for target in targets if number % 2 == 0 else targets[::-1]:  # so that nobody always comes after the same
                 if (target.server.name, kind.name) != (DIRECT, CLOSED):  # nothing is compared with that one
                     session.windows.append(measure(target, kind, folder))
     after = [memory_mb(target) for target in targets]
