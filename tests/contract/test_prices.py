@@ -8,7 +8,7 @@ from openai import OpenAI, PermissionDeniedError
 from openai.types.chat import ChatCompletionMessageParam
 
 from tests.e2e.moody_upstream import Moody
-from tests.e2e.running import serving
+from tests.e2e.running import Running, serving
 from tests.unit.cli.command import waystation
 
 KNOWN_S = 2.0
@@ -58,3 +58,16 @@ def test_the_faqs_examples_are_what_calls_cost_once_its_table_is_loaded(tmp_path
         else:
             pytest.fail("the exchange rate is not known after two seconds")
         assert waystation("ledger", "verify", *told, home=tmp_path).code == 0
+
+
+def test_an_estimate_is_what_the_call_then_costs(gateway: Running, gateway_client: OpenAI) -> None:
+    raw = gateway_client.chat.completions.with_raw_response.create(model="gpt-4o", messages=HELLO)
+    usage = raw.parse().usage
+    assert usage is not None
+    asked = {"model": "gpt-4o", "input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
+    told = gateway_client.post("/waystation/estimate", body=asked, cast_to=dict[str, object])
+    assert f"{told['cost']} {told['currency']}" == raw.headers["x-waystation-cost"]
+    counted = gateway_client.post(
+        "/waystation/estimate", body={"model": "gpt-4o", "messages": HELLO}, cast_to=dict[str, object]
+    )
+    assert int(str(counted["cost_min_nano"])) < int(str(counted["cost_max_nano"]))

@@ -31,6 +31,7 @@ OPERATIONS = (
     "POST /completions",
     "POST /embeddings",
     "POST /waystation/tokenize",
+    "POST /waystation/estimate",
     "GET /models",
     "GET /models/{model}",
     "GET /health",
@@ -154,7 +155,10 @@ def fuzz_administration(
     ask()
 
 
-@pytest.mark.parametrize("path", ["/chat/completions", "/completions", "/embeddings", "/waystation/tokenize"])
+@pytest.mark.parametrize(
+    "path",
+    ["/chat/completions", "/completions", "/embeddings", "/waystation/tokenize", "/waystation/estimate"],
+)
 def test_any_json_at_all_is_answered_or_refused_in_form(gateway: Running, path: str) -> None:
     plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
     anything = st.recursive(plain, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)

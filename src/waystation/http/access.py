@@ -31,6 +31,7 @@ ACCESS: dict[str, Access] = {
     "GET /models": Access.KEY,
     "GET /models/{model:path}": Access.KEY,
     "POST /waystation/tokenize": Access.KEY,
+    "POST /waystation/estimate": Access.KEY,  # at the prices of its own project, or of its organization
     # OpenAI's admin API
     "GET /organization/projects": Access.ADMIN,
     "POST /organization/projects": Access.ADMIN,

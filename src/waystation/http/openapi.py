@@ -14,6 +14,7 @@ from waystation.wire.answers import ChatCompletion, ChatCompletionChunk, Complet
 from waystation.wire.chat import ChatRequest
 from waystation.wire.completions import CompletionRequest
 from waystation.wire.embeddings import EmbeddingsRequest
+from waystation.wire.estimate import EstimateRequest, Estimation
 from waystation.wire.models import ModelList, ModelObject
 from waystation.wire.tokenize import Tokenization, TokenizeRequest
 
@@ -23,6 +24,7 @@ _STRUCTS = (
     CompletionRequest,
     EmbeddingsRequest,
     TokenizeRequest,
+    EstimateRequest,
     ChatCompletion,
     ChatCompletionChunk,
     Completion,
@@ -30,6 +32,7 @@ _STRUCTS = (
     ModelObject,
     ModelList,
     Tokenization,
+    Estimation,
     ErrorBody,
 )
 _TAGS = ("Chat", "Completions", "Embeddings", "Models", "Waystation", "Server", "Administration")
@@ -105,6 +108,15 @@ def _calls() -> dict[str, Any]:
         "/v1/waystation/tokenize": {
             "post": _operation(
                 "createTokenization", "Waystation", "Count a text's tokens.", TokenizeRequest, Tokenization
+            )
+        },
+        "/v1/waystation/estimate": {
+            "post": _operation(
+                "createEstimate",
+                "Waystation",
+                "Say what a call may cost this key, before it is made.",
+                EstimateRequest,
+                Estimation,
             )
         },
     }

@@ -32,6 +32,7 @@ from waystation.wire.answers import (
 from waystation.wire.chat import read_chat
 from waystation.wire.completions import read_completion
 from waystation.wire.embeddings import read_embeddings
+from waystation.wire.estimate import read_estimate
 from waystation.wire.read import Reader
 from waystation.wire.tokenize import read_tokenize
 
@@ -43,6 +44,7 @@ ROUTES = {
     "get /v1/models": "listModels",
     "get /v1/models/{model}": "retrieveModel",
     "post /v1/waystation/tokenize": "createTokenization",
+    "post /v1/waystation/estimate": "createEstimate",
     "get /health": "getHealth",
     "get /ready": "getReady",
     "get /metrics": "getMetrics",
@@ -87,6 +89,7 @@ READERS: dict[str, Any] = {
     "/v1/completions": read_completion,
     "/v1/embeddings": read_embeddings,
     "/v1/waystation/tokenize": read_tokenize,
+    "/v1/waystation/estimate": read_estimate,
 } | {f"/v1{each.path}": Reader(each.request).read for each in RESOURCES if each.request is not None}
 
 
