@@ -48,6 +48,7 @@ from waystation.inventory import Added, local_models, local_offer, provider_offe
 from waystation.ledger.budgets.service import BUDGETS_TOPIC, Budgets
 from waystation.ledger.credit.service import CREDIT_TOPIC, Credit
 from waystation.ledger.rates.service import TOPIC as LIMITS_TOPIC
+from waystation.ledger.rates.service import RateLimits
 from waystation.ledger.service import Ledger
 from waystation.ledger.verify import verify
 from waystation.metering.estimate import count_input
@@ -234,6 +235,7 @@ class Worker:
             accounts=Accounts(self.clock, new_id),
             budgets=Budgets(self.clock, new_id),
             credit=Credit(self.clock, new_id),
+            limits=RateLimits(self.clock, new_id),
             signup_grant_nano=self.settings.money.signup_grant_nano,
             prover=Prover(lambda: self.database.read(verify)),
             follow=self.follower.step,

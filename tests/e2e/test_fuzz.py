@@ -123,8 +123,10 @@ def things(client: httpx2.Client) -> dict[str, str]:
     code = client.post("/waystation/credit/codes", json={"amount": "1"}).json()["data"][0]
     project = client.post("/organization/projects", json={"name": "fuzz"}).json()
     made = client.post("/waystation/keys", json={"name": "fuzz", "project_id": project["id"]}).json()
+    limit = {"scope": "project", "subject": project["id"], "max_requests_per_1_minute": 60}
     return {
         "organization_id": organization["id"],
+        "rate_limit_id": client.post("/waystation/rate_limits", json=limit).json()["id"],
         "budget_id": budget.json()["id"],
         "code_id": code["id"],
         "project_id": project["id"],

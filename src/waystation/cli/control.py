@@ -114,6 +114,7 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
     from waystation.http.v1.proving import Prover
     from waystation.ledger.budgets.service import Budgets
     from waystation.ledger.credit.service import Credit
+    from waystation.ledger.rates.service import RateLimits
     from waystation.ledger.verify import verify
     from waystation.runtime.clock import Clock
     from waystation.runtime.ids import Ids
@@ -127,6 +128,7 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
             accounts=Accounts(clock, new_id),
             budgets=Budgets(clock, new_id),
             credit=Credit(clock, new_id),
+            limits=RateLimits(clock, new_id),
             signup_grant_nano=settings.money.signup_grant_nano,
             prover=Prover(lambda: database.read(verify)),
             follow=_nobody_follows,

@@ -40,6 +40,8 @@ ACCESS: dict[str, Access] = {
     "POST /organization/projects/{project_id}/archive": Access.ADMIN,
     "GET /organization/projects/{project_id}/api_keys": Access.ADMIN,
     "GET /organization/projects/{project_id}/api_keys/{key_id}": Access.ADMIN,
+    "GET /organization/projects/{project_id}/rate_limits": Access.ADMIN,
+    "POST /organization/projects/{project_id}/rate_limits/{rate_limit_id}": Access.ADMIN,
     "DELETE /organization/projects/{project_id}/api_keys/{key_id}": Access.ADMIN,
     # what it lacks
     "GET /waystation/organization": Access.ADMIN,
@@ -57,6 +59,10 @@ ACCESS: dict[str, Access] = {
     "GET /waystation/budgets/{budget_id}": Access.ADMIN,
     "POST /waystation/budgets/{budget_id}": Access.ADMIN,
     "DELETE /waystation/budgets/{budget_id}": Access.ADMIN,
+    "GET /waystation/rate_limits": Access.ADMIN,
+    "POST /waystation/rate_limits": Access.ADMIN,
+    "GET /waystation/rate_limits/{rate_limit_id}": Access.ADMIN,
+    "DELETE /waystation/rate_limits/{rate_limit_id}": Access.ADMIN,
     "GET /waystation/credit": Access.ADMIN,
     "GET /waystation/credit/grants": Access.ADMIN,
     "POST /waystation/credit/grants": Access.OPERATOR,  # nobody gives themselves credit

@@ -7,6 +7,7 @@ from tests.unit.http.control_stand import Said, Stand, stand
 
 BUDGET = {"scope": "organization", "window": "month"}
 BUDGETS, GRANTS, CODES = "/waystation/budgets", "/waystation/credit/grants", "/waystation/credit/codes"
+LIMITS, RPM = "/waystation/rate_limits", "max_requests_per_1_minute"
 KEYS, ORGANIZATION, PROJECTS = "/waystation/keys", "/waystation/organization", "/organization/projects"
 
 # The path, the body, and what is said: the code and the parameter of a 400.
@@ -55,6 +56,17 @@ REFUSED: list[tuple[str, Any, str | None, str | None]] = [
     (CODES, {"amount": "1", "credit_expires_at": 5}, None, "credit_expires_at"),
     ("/waystation/credit/redeem", {}, "missing_required_parameter", "code"),
     ("/waystation/credit/redeem", {"code": "x" * 101}, "string_above_max_length", "code"),
+    (LIMITS, {"scope": "organization"}, "missing_required_parameter", RPM),
+    (LIMITS, {"scope": "organization", RPM: None}, "missing_required_parameter", RPM),
+    (LIMITS, {"scope": "organization", RPM: -1}, "integer_below_min_value", RPM),
+    (LIMITS, {"scope": "organization", RPM: 10**10 + 1}, "integer_above_max_value", RPM),
+    (LIMITS, {"scope": "organization", RPM: 1.5}, "invalid_type", RPM),
+    (LIMITS, {"scope": "organization", RPM: "60"}, "invalid_type", RPM),
+    (LIMITS, {"scope": "organization", "max_request_per_1_minute": 5}, "unknown_parameter", "max_request_per_1_minute"),
+    (LIMITS, {"scope": "end_user", "subject": "u", RPM: 5}, "invalid_value", "scope"),
+    (LIMITS, {"scope": "key", RPM: 5}, "missing_required_parameter", "subject"),
+    (LIMITS, {"scope": "organization", RPM: 5, "model": ""}, None, "model"),
+    (LIMITS, {"scope": "organization", RPM: 5, "model": "m" * 201}, None, "model"),
     (KEYS, {"name": "k"}, "invalid_value", "project_id"),
     (KEYS, {"name": "k", "admin": True, "project_id": "proj_x"}, "invalid_value", "project_id"),
     (KEYS, {"name": " ", "admin": True}, None, "name"),
@@ -88,6 +100,9 @@ NOT_THERE = [
     ("GET", f"{BUDGETS}/%E4%BD%A0", "budget_id"),
     ("DELETE", f"{BUDGETS}/bdg_none", "budget_id"),
     ("DELETE", f"{CODES}/code_none", "code_id"),
+    ("GET", f"{LIMITS}/rl_none", "rate_limit_id"),
+    ("DELETE", f"{LIMITS}/rl_none", "rate_limit_id"),
+    ("GET", f"{PROJECTS}/proj_none/rate_limits", "project_id"),
     ("GET", f"{PROJECTS}/proj_none", "project_id"),
     ("POST", f"{PROJECTS}/proj_none/archive", "project_id"),
     ("GET", f"{KEYS}/key_none", "key_id"),
@@ -159,7 +174,7 @@ def test_no_organization_is_granted_more_than_its_books_can_hold(tmp_path: Path)
 
 
 async def everything(s: Stand) -> list[Any]:
-    paths = (BUDGETS, KEYS, ORGANIZATION, PROJECTS, CODES, "/waystation/organizations", "/waystation/credit")
+    paths = (BUDGETS, LIMITS, KEYS, ORGANIZATION, PROJECTS, CODES, "/waystation/organizations", "/waystation/credit")
     return [await s.get(path) for path in paths]
 
 
