@@ -1,4 +1,5 @@
-"""Holds the gateway's books against what the driver saw: calls = journal records = usage rows, to the last one."""
+"""Holds the gateway's books against what the driver saw: calls = journal records = usage rows, to the last one, and what
+budgets say is spent = what the usage rows cost."""
 
 import contextlib
 import sqlite3
@@ -84,6 +85,24 @@ def verdict(calls: int, seen: Counts) -> str:
     )
 
 
+_FUNDS = """SELECT sum(funds.spent_nano), (SELECT count(*) FROM allowances JOIN funds AS held ON held.id = fund_id
+WHERE held.owner = funds.owner) FROM funds WHERE funds.owner = ? GROUP BY funds.owner"""
+_COST = """SELECT coalesce(sum(cost_nano), 0) FROM usage JOIN usage_series ON usage_series.id = series_id
+WHERE organization_id = ?"""
+
+
+def funds_verdict(cost_nano: int, funds: list[tuple[int, int]], budgets: int) -> str:
+    """What is wrong with the funds of a caller's budgets, in words; empty when each was asked and counted every call.
+
+    `funds`: of each budget what is spent, and how many workers were allowed something.
+    """
+    if len(funds) != budgets:
+        return f"{len(funds)} of {budgets} budgets have a fund"
+    if any(spent_nano != cost_nano for spent_nano, _ in funds):
+        return f"usage rows cost {cost_nano} nano, spent of the budgets is {[spent_nano for spent_nano, _ in funds]}"
+    return "" if all(allowed for _, allowed in funds) else "no worker was allowed anything of a budget"
+
+
 class Books:
     """Counts from the start of the run, so that a record written late or twice is found as well, in whatever window."""
 
@@ -115,6 +134,14 @@ class Books:
         if wrong:
             raise BooksDiffer(wrong)
         return seen
+
+    def check_funds(self, organization_id: str, budget_ids: tuple[str, ...]) -> None:
+        """That each budget of an organization was asked, and has counted all that its calls cost. Raises BooksDiffer."""
+        cost_nano = self._rows(_COST, organization_id)[0][0]
+        funds = [row for budget_id in budget_ids for row in self._rows(_FUNDS, budget_id)]
+        wrong = funds_verdict(cost_nano, funds, len(budget_ids))
+        if wrong:
+            raise BooksDiffer(wrong)
 
     def _at_rest(self) -> Counts:
         """The counts once nothing changes any more: rows of earlier calls may still be on their way."""

@@ -49,7 +49,7 @@ struct samples {
 };
 
 static struct {
-    const char *host, *path, *body_file;
+    const char *host, *path, *body_file, *header_expected;
     uint64_t port, connections, seconds_ms, calls, rate, spread_ns, chunks_expected;
     bool stream;
     char headers[HEADERS_BYTES_MAX];
@@ -266,6 +266,10 @@ static bool take_head(struct connection *c)
     }
     if (memcmp(head + 9, "200", 3)) {
         fail(c, &results.bad_status, "status", head, length);
+        return false;
+    }
+    if (options.header_expected && !find_header(head, length, options.header_expected, &value_length)) {
+        fail(c, &results.bad_body, "a header is missing", head, length);
         return false;
     }
     value = find_header(head, length, "connection", &value_length);
@@ -555,7 +559,7 @@ static void usage(void)
     fprintf(stderr, "usage: load --port N --body FILE [--host ADDRESS] [--path PATH] [--header \"Name: value\"]... "
                     "[--connections N]\n"
                     "            [--seconds-ms N] [--calls N] [--rate CALLS_PER_S] [--spread-ms N] [--stream] "
-                    "[--expect-chunks N]\n");
+                    "[--expect-chunks N] [--expect-header NAME]\n");
     exit(2);
 }
 
@@ -584,6 +588,8 @@ static void read_options(int count, char **arguments)
             options.chunks_expected = option_number(name, value, UINT32_MAX);
         else if (!strcmp(name, "--header"))
             add_header(value);
+        else if (value && !strcmp(name, "--expect-header"))
+            options.header_expected = value;
         else if (value && !strcmp(name, "--host"))
             options.host = value;
         else if (value && !strcmp(name, "--path"))

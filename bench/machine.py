@@ -52,8 +52,20 @@ def cpu_s(root: int) -> float:
         if fields:
             own_s = (int(fields[_UTIME]) + int(fields[_STIME])) / TICKS_PER_S
             waited_s = (int(fields[_CUTIME]) + int(fields[_CSTIME])) / TICKS_PER_S
-            total += max(own_s, _threads_s(pid)) + waited_s
+            total += max(own_s, sum(thread_times_s(pid).values())) + waited_s
     return total
+
+
+def thread_times_s(pid: int) -> dict[int, float]:
+    """CPU-seconds of each thread of a process; the first thread's number is the process's."""
+    times = {}
+    for thread in _list(PROC / str(pid) / "task"):
+        try:
+            run_ns = (PROC / str(pid) / "task" / thread / "schedstat").read_text().split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        times[int(thread)] = int(run_ns) / 1e9
+    return times
 
 
 def memory_mb(root: int) -> float:
@@ -112,16 +124,6 @@ def _stat(pid: int) -> list[str] | None:
         return stat_fields((PROC / str(pid) / "stat").read_text())
     except (FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
         return None
-
-
-def _threads_s(pid: int) -> float:
-    total_ns = 0
-    for thread in _list(PROC / str(pid) / "task"):
-        try:
-            total_ns += int((PROC / str(pid) / "task" / thread / "schedstat").read_text().split()[0])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return total_ns / 1e9
 
 
 def _pss_bytes(pid: int) -> int:

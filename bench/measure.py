@@ -9,6 +9,7 @@ from typing import Any
 
 from bench import machine
 from bench.books import Books
+from bench.callers import ALL_ON, LIMIT_HEADER, BenchCaller
 from bench.servers import Server
 from bench.tools import build
 
@@ -58,6 +59,12 @@ class Target:
     headers: tuple[str, ...] = ()
     idle_cpu: float = 0.0  # share of a core
     books: Books | None = None
+    caller: BenchCaller | None = None  # one of ours: its budgets are checked, and that limits are in its answers
+
+    @property
+    def name(self) -> str:
+        """Whose figures they are: the server's, of a variant its own."""
+        return self.server.name if self.caller is None or self.caller.variant == ALL_ON else self.caller.variant.name
 
 
 def write_bodies(folder: Path, model: str, paced_model: str) -> None:
@@ -96,9 +103,11 @@ def drive(target: Target, kind: Kind, bodies: Path) -> dict[str, Any]:
         command += ["--stream", "--expect-chunks", str(kind.chunks_expected)]
     for header in target.headers:
         command += ["--header", header]
+    if target.caller and target.caller.variant.limits:
+        command += ["--expect-header", LIMIT_HEADER]
     done = subprocess.run(command, capture_output=True, text=True, timeout=kind.seconds + DRAIN_S_MAX)
     if done.returncode != 0:
-        raise LoadFailed(f"{kind.name} against {server.name}: {_complaint(done)}")
+        raise LoadFailed(f"{kind.name} against {target.name}: {_complaint(done)}")
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 
@@ -114,7 +123,9 @@ def measure(target: Target, kind: Kind, bodies: Path) -> Window:
     used = _cpu_s(pid) - before - target.idle_cpu * (time.monotonic() - began)
     if target.books:
         target.books.check()
-    return Window(target.server.name, kind.name, used, busy, load)
+        if target.caller:
+            target.books.check_funds(target.caller.organization_id, target.caller.budget_ids)
+    return Window(target.name, kind.name, used, busy, load)
 
 
 def idle_cpu(pid: int | None, seconds: float) -> float:

@@ -8,6 +8,7 @@ from bench.measure import Window
 
 GATEWAY, REFERENCE, DIRECT = "waystation", "nginx", "direct"
 CLOSED, OPEN, STREAM = "closed", "open", "stream"
+_CPU = "CPU-s per 1000 calls"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Line:
 def summarize(windows: Sequence[Window], extra: Sequence[Line] = ()) -> list[Line]:
     """The lines of the table. Windows are in the order of the run: the n-th of each server and kind make round n."""
     lines = [
-        _line("CPU-s per 1000 calls, saturated", windows, CLOSED, lambda w, _: per_1000_calls(w), 4, 0.05),
+        _line(f"{_CPU}, saturated", windows, CLOSED, lambda w, _: per_1000_calls(w), 4, 0.05),
         _line("CPU-s per 1000 calls at a fixed rate", windows, OPEN, lambda w, _: per_1000_calls(w), 4),
         _line("CPU-s per 1000 stream chunks", windows, STREAM, lambda w, _: per_1000_chunks(w), 4, 0.035),
         _line("calls/s, saturated", windows, CLOSED, lambda w, _: float(w.load["calls_per_s"]), 0),
@@ -44,6 +45,19 @@ def summarize(windows: Sequence[Window], extra: Sequence[Line] = ()) -> list[Lin
         )
     lines.append(_line("added to the first token, p50, ms", windows, STREAM, _added("first_token_us", "p50"), 3, 0.5))
     return [*lines, *extra]
+
+
+def compare(windows: Sequence[Window], variants: Sequence[str]) -> list[Line]:
+    """What a call costs each caller of the same server, and what each part adds, compared within each round."""
+    all_on = [per_1000_calls(window) for window in windows if window.server == GATEWAY]
+    reference = [per_1000_calls(window) for window in windows if window.server == REFERENCE]
+    lines = [Line(f"{_CPU}, everything on", median(all_on), median(reference), 4, 0.05)]
+    for name in variants:
+        without = [per_1000_calls(window) for window in windows if window.server == name]
+        saved = median(more - less for more, less in zip(all_on, without, strict=True))
+        lines.append(Line(f"{_CPU}, {name}", median(without), None, 4))
+        lines.append(Line("  less than everything by", saved, None, 4))
+    return lines
 
 
 def per_1000_calls(window: Window) -> float:

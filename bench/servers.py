@@ -21,6 +21,7 @@ STOP_S_MAX = 15.0
 POLL_S = 0.005
 LOG_TAIL_BYTES = 4000
 
+DATABASE = "waystation.db"  # in the data folder
 MODEL, PACED_MODEL = "bench-model", "bench-paced"
 INPUT_USD_PER_MILLION, OUTPUT_USD_PER_MILLION = "0.15", "0.60"
 INPUT_NANO, OUTPUT_NANO = 150, 600  # the same prices, per token
@@ -172,11 +173,12 @@ price = {{ currency = "USD", input = "{input}", output = "{output}" }}
 
 
 class Waystation:
-    """A Waystation of the bench's own: data folder, configuration, key."""
+    """A Waystation of the bench's own: data folder and configuration."""
 
     def __init__(self, folder: Path, fast: Server, paced: Server, core: int | None) -> None:
         folder.mkdir()
         self.data = folder / "data"
+        self.database = self.data / DATABASE
         self.log = folder / "waystation.log"
         self.core = core
         self.config = folder / "bench.toml"
@@ -185,25 +187,6 @@ class Waystation:
         )
         # No engine: its children would take the core that is measured, and no call here goes to a local model.
         self.environment = {**os.environ, "WAYSTATION_ENGINE_ENABLED": "false"}
-
-    def create_key(self) -> str:
-        command = [
-            sys.executable,
-            "-m",
-            "waystation",
-            "keys",
-            "create",
-            "--json",
-            "--data",
-            str(self.data),
-            "--config",
-            str(self.config),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=START_S_MAX)
-        if done.returncode != 0:
-            raise DidNotStart(f"waystation keys create: exit {done.returncode}\n{done.stderr[-LOG_TAIL_BYTES:]}")
-        key: str = json.loads(done.stdout)["key"]
-        return key
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[tuple[Server, float]]:

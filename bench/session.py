@@ -13,9 +13,11 @@ from typing import Any
 
 from bench import machine
 from bench.books import Books, BooksDiffer, Counts, Sums
+from bench.callers import ALL_ON, VARIANTS, Variant, make_callers
 from bench.measure import Kind, Target, Window, drive, idle_cpu, measure, write_bodies
-from bench.report import CLOSED, DIRECT, OPEN, STREAM, Line, summarize
+from bench.report import CLOSED, DIRECT, OPEN, STREAM, Line, compare, summarize
 from bench.servers import (
+    DATABASE,
     INPUT_NANO,
     INPUT_TOKENS,
     MODEL,
@@ -45,9 +47,12 @@ class Plan:
     warm_up_s: float
     idle_s: float
     starts: int
+    variants: tuple[Variant, ...] = (ALL_ON,)  # more than one: they are compared, by saturated calls alone
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
+        if len(self.variants) > 1:
+            return (Kind(CLOSED, self.window_s, CONNECTIONS),)
         spread_ms = STREAM_CHUNKS * CHUNK_DELAY_US // 1000
         return (
             Kind(CLOSED, self.window_s, CONNECTIONS),
@@ -58,6 +63,7 @@ class Plan:
 
 FULL = Plan(rounds=5, window_s=2.5, warm_up_s=1.0, idle_s=3.0, starts=3)
 QUICK = Plan(rounds=1, window_s=0.8, warm_up_s=0.3, idle_s=0.5, starts=1)
+PARTS = Plan(rounds=9, window_s=1.5, warm_up_s=1.0, idle_s=3.0, starts=1, variants=VARIANTS)
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,9 @@ class Session:
     memory: list[Line] = field(default_factory=list)
     counts: Counts | None = None  # None: no books to ask
     sums: Sums | None = None
+    own_callers: bool = (
+        True  # their budgets and limits are checked; of a server that runs nobody knows whether it has any
+    )
 
     @property
     def lines(self) -> list[Line]:
@@ -93,6 +102,8 @@ class Session:
                 Line("first start to ready, s", self.starts_s[0], None, 2),
                 Line("later start to ready, s", median(self.starts_s[1:]), None, 2, target=2.0),
             ]
+        if len(self.plan.variants) > 1:
+            return compare(self.windows, [variant.name for variant in self.plan.variants[1:]])
         return [*summarize(self.windows), *self.memory, *starts]
 
     def told_books(self) -> str:
@@ -101,8 +112,11 @@ class Session:
         return (
             f"Books: {self.counts.rows} calls answered = holds = settlements = usage rows, compared after each window; "
             f"{self.sums.input_tokens} input and {self.sums.output_tokens} output tokens, "
-            f"cost {self.sums.cost_nano} nano-USD."
+            f"cost {self.sums.cost_nano} nano-USD{self._told_funds()}."
         )
+
+    def _told_funds(self) -> str:
+        return " = spent of each budget; limits in each answer" if self.own_callers else ""
 
     def as_json(self) -> dict[str, Any]:
         plan = {**asdict(self.plan), "rate": RATE, "connections": CONNECTIONS}
@@ -124,7 +138,7 @@ def run(plan: Plan, running: Running | None = None) -> Session:
     load_core, server_core = machine.two_cores()
     if load_core == server_core:
         print("Only one core: load and server share it, so latencies and calls/s say little.", file=sys.stderr)
-    session = Session(plan, about_machine())
+    session = Session(plan, about_machine(), own_callers=running is None)
     os.sched_setaffinity(0, {load_core})  # upstreams and driver inherit it
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="waystation-bench-")))
@@ -135,16 +149,16 @@ def run(plan: Plan, running: Running | None = None) -> Session:
         )
         reference = stack.enter_context(nginx(folder / "nginx", fast, paced, server_core))
         if running:
-            gateway = running_server(running)
+            gateways = [running_server(running)]
         else:
-            gateway = stack.enter_context(own_server(folder / "waystation", fast, paced, server_core, session))
-        gateway = replace(gateway, idle_cpu=idle_cpu(gateway.server.pid, plan.idle_s))
-        session.idle_cpu = gateway.idle_cpu
+            gateways = stack.enter_context(own_server(folder / "waystation", fast, paced, server_core, session))
+        session.idle_cpu = idle_cpu(gateways[0].server.pid, plan.idle_s)
+        gateways = [replace(gateway, idle_cpu=session.idle_cpu) for gateway in gateways]
         write_bodies(folder, MODEL, PACED_MODEL)
         direct = Target(Server(DIRECT, fast.host, fast.port, None, paced.port))
-        measure_all(session, (gateway, Target(reference), direct), folder)
-        if gateway.books:
-            close_books(session, gateway.books, own_prices=running is None)
+        measure_all(session, [*gateways, Target(reference), direct], folder)
+        if gateways[0].books:
+            close_books(session, gateways[0].books, own_prices=running is None)
     return session
 
 
@@ -156,29 +170,31 @@ def about_machine() -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def own_server(folder: Path, fast: Server, paced: Server, core: int, session: Session) -> Iterator[Target]:
-    """A Waystation started for this run. The first of its starts makes the data folder."""
+def own_server(folder: Path, fast: Server, paced: Server, core: int, session: Session) -> Iterator[list[Target]]:
+    """A Waystation started for this run, as each of its callers sees it. The first of its starts makes the data folder."""
     product = Waystation(folder, fast, paced, core)
     for _ in range(session.plan.starts):
         with product.serving() as (_, ready_s):
             session.starts_s.append(ready_s)
-    key = product.create_key()
+    callers = make_callers(product.database, session.plan.variants)
     with product.serving() as (server, ready_s):
         session.starts_s.append(ready_s)
-        yield target_of(server, key, product.data)
+        books = Books(server, product.database)
+        yield [Target(server, authorization(caller.key), books=books, caller=caller) for caller in callers]
 
 
 def running_server(running: Running) -> Target:
     host, port = address_of(running.url)
-    return target_of(Server("waystation", host, port, running.pid), running.key, running.data)
+    server = Server("waystation", host, port, running.pid)
+    books = Books(server, running.data / DATABASE) if running.data else None
+    return Target(server, authorization(running.key), books=books)
 
 
-def target_of(server: Server, key: str, data: Path | None) -> Target:
-    books = Books(server, data / "waystation.db") if data else None
-    return Target(server, (f"Authorization: Bearer {key}",), books=books)
+def authorization(key: str) -> tuple[str, ...]:
+    return (f"Authorization: Bearer {key}",)
 
 
-def measure_all(session: Session, targets: tuple[Target, Target, Target], folder: Path) -> None:
+def measure_all(session: Session, targets: list[Target], folder: Path) -> None:
     """All windows, in turns, so that a machine that changes its mind changes it for everyone."""
     plan = session.plan
     before = [memory_mb(target) for target in targets]
@@ -195,8 +211,8 @@ def measure_all(session: Session, targets: tuple[Target, Target, Target], folder
                     session.windows.append(measure(target, kind, folder))
     after = [memory_mb(target) for target in targets]
     session.memory = [
-        Line("memory before, MB", before[0], before[1], 1),
-        Line("memory after, MB", after[0], after[1], 1),
+        Line("memory before, MB", before[0], before[-2], 1),  # the last two are nginx and nobody
+        Line("memory after, MB", after[0], after[-2], 1),
     ]
 
 

@@ -156,10 +156,11 @@ postings = Table(
     "postings",
     metadata,
     Column("entry_id", BigInteger, ForeignKey("entries.id"), nullable=False),
-    Column("account_id", BigInteger, ForeignKey("ledger_accounts.id"), nullable=False, index=True),
+    Column("account_id", BigInteger, ForeignKey("ledger_accounts.id"), nullable=False),
     Column("amount_nano", BigInteger, nullable=False),  # debit positive, credit negative; an entry's add up to zero
     Column("currency", Text, nullable=False),
     PrimaryKeyConstraint("entry_id", "account_id"),
+    Index("ix_postings_account_id_amount_nano", "account_id", "amount_nano"),  # a balance is one read of it
 )
 
 usage_series = Table(  # what many calls have in common, written once, so that a usage row is small
@@ -250,6 +251,8 @@ usage_end_users = Table(  # usage by end user and day of the organization's time
     Column("output_tokens", BigInteger, nullable=False),
     Column("cost_nano", BigInteger, nullable=False),
     PrimaryKeyConstraint("project_id", "end_user", "day_at", "model", "currency"),
+    # For budgets of end users in every project, each of which opens a fund.
+    Index("ix_usage_end_users_organization_id_end_user_day_at", "organization_id", "end_user", "day_at"),
     sqlite_with_rowid=False,
 )
 
@@ -368,8 +371,10 @@ reratings = Table(  # a past period priced anew; the corrections are usage_corre
     Column("id", Text, primary_key=True),
     Column("model", Text, nullable=False),
     Column("organization_id", Text),  # null: all of them
+    Column("project_id", Text),  # null: all of them
     Column("from_at", BigInteger, nullable=False),
     Column("until_at", BigInteger, nullable=False),
+    Column("price", Text, nullable=False),  # JSON of what should have been charged
     Column("reason", Text, nullable=False),
     Column("requests", BigInteger, nullable=False),
     Column("delta_nano", Text, nullable=False),  # JSON: by currency

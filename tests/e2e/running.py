@@ -93,15 +93,17 @@ def waystation(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def serving(data: Path, config: Path | None = None, workers: int = 1) -> Iterator[Running]:
-    """`waystation serve` on a free port, from first answer to a clean end."""
+def serving(
+    data: Path, config: Path | None = None, workers: int = 1, *, module: str = "waystation"
+) -> Iterator[Running]:
+    """`waystation serve` on a free port, from first answer to a clean end. `module`: what is run instead."""
     log = data.parent / f"{data.name}.log"
     arguments = ["serve", "--host", "127.0.0.1", "--port", "0", "--data", str(data)]
     if config is not None:
         arguments += ["--config", str(config)]
     if workers > 1:
         arguments += ["--workers", str(workers)]
-    with _process([sys.executable, "-m", "waystation", *arguments], log) as process:
+    with _process([sys.executable, "-m", module, *arguments], log) as process:
         wait_s = START_S if _model_is_here() else PULL_S
         told = _wait(lambda: _told_by_all(data / "server.json", workers), wait_s, "server.json", process, log)
         url = str(told["url"])
@@ -111,11 +113,12 @@ def serving(data: Path, config: Path | None = None, workers: int = 1) -> Iterato
 
 
 @contextmanager
-def fake_upstream(folder: Path) -> Iterator[Upstream]:
-    """The provider that the package ships for tests."""
+def fake_upstream(folder: Path, *options: str) -> Iterator[Upstream]:
+    """The provider that the package ships for tests, with options of its command."""
     log = folder / "upstream.log"
     port = free_port()
-    with _process([sys.executable, "-m", "waystation.testing.upstream", "--port", str(port)], log) as process:
+    command = [sys.executable, "-m", "waystation.testing.upstream", "--port", str(port), *options]
+    with _process(command, log) as process:
         _wait(lambda: _listens(port), START_S, "the fake upstream", process, log)
         yield Upstream(f"http://127.0.0.1:{port}", process.pid, log)
 

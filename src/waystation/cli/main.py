@@ -26,6 +26,8 @@ COMMANDS = (
     "budgets",
     "credit",
     "limits",
+    "usage",
+    "invoices",
     "models",
     "prices",
     "tokens",

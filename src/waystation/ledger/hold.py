@@ -97,6 +97,7 @@ class CallHold:
         "_currency",
         "_desk",
         "_end_user",
+        "_funds",
         "_held_nano",
         "_model",
         "_noted_bytes",
@@ -120,6 +121,7 @@ class CallHold:
         self._price = FREE if model.price is None else model.price
         self._currency = caller.currency if model.price is None else model.price.currency
         self._purses: tuple[Purse, ...] = ()
+        self._funds: tuple[int, ...] = ()  # their numbers, as records have them
         self._admission: Admission | None = None
         self._open = False
         self._pieces = 0
@@ -162,9 +164,10 @@ class CallHold:
         self._bounds = bounds_of(call, model, desk.excess.get(model.deployment.name) if desk.excess else None)
         held = self._cost_of(self._bounds)
         if held:
-            purses = desk.bank.find(Drawer(caller, model.name, self._end_user, self._at))
+            purses = desk.bank.find(caller, model.name, self._end_user, self._at)
             if purses:
                 held = await self._hold_from(purses, held)
+            self._funds = tuple([purse.fund_id for purse in self._purses])
         self._held_nano = held
         self._who = (
             caller.organization_id,
@@ -188,7 +191,7 @@ class CallHold:
             price.input_nano_per_million,
             price.output_nano_per_million,
             price.request_nano,
-            self._funds(),
+            self._funds,
         )
         try:
             desk.journal.begin(request_id, record)
@@ -204,8 +207,7 @@ class CallHold:
         if self._call.request.stream and bounds.first_step < bounds.output_tokens:
             bounds = bounds.with_output(bounds.first_step)
             full = self._cost_of(bounds)
-        at = self._at
-        if all(purse.ends_at > at for purse in purses) and grab(purses, full):
+        if grab(purses, full, self._at):
             self._purses, held = purses, full
         else:
             held = await self._hold_what_is_left(full, bounds)
@@ -233,9 +235,6 @@ class CallHold:
 
     def _cost_of(self, bounds: Bounds) -> int:
         return hold_nano(bounds.input_tokens, bounds.output_tokens, self._price, self._tier)
-
-    def _funds(self) -> tuple[int, ...]:
-        return tuple([purse.fund_id for purse in self._purses]) if self._purses else ()
 
     # -- metering
 
@@ -387,7 +386,7 @@ class CallHold:
             flagged,
             usage.tier,
             extra_of(usage),
-            self._funds(),
+            self._funds,
         )
         desk.poster.add(record, written=desk.journal.end(request_id, record))
         if self._purses:

@@ -54,6 +54,7 @@ class Poster:
         self._wake = asyncio.Event()
         self._full = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._flushing = asyncio.Lock()  # one batch at a time, or a mark would go back to where the slower one began
         self._posting: tuple[list[Record], int] | None = None  # a batch on its way, and the position that it reaches
         self._series: dict[store.Series, int] = {}
         self.posted = 0
@@ -100,17 +101,18 @@ class Poster:
 
     async def flush(self) -> None:
         """Post everything that is settled by now. Raises ServiceUnavailable; nothing is lost then: try again."""
-        if self._posting is None:
-            self._posting = self._take()
-        while self._posting is not None:
-            records, position = self._posting
-            await self._post(records, position)
-            self._posting = None
-            self._journal.prune(position)
-            self._on_posted(store.settled_of(records))
-            self.posted += len(records)
-            if self._reread_from is not None:
-                self._posting = await self._take_again(self._reread_from)
+        async with self._flushing:
+            if self._posting is None:
+                self._posting = self._take()
+            while self._posting is not None:
+                records, position = self._posting
+                await self._post(records, position)
+                self._posting = None
+                self._journal.prune(position)
+                self._on_posted(store.settled_of(records))
+                self.posted += len(records)
+                if self._reread_from is not None:
+                    self._posting = await self._take_again(self._reread_from)
 
     def _take(self) -> tuple[list[Record], int]:
         records, self._pending = self._pending, []

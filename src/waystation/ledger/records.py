@@ -10,6 +10,7 @@ Records are tuples, because a call makes two of them. The first field is the kin
 - VOID: nothing was used: (kind, request_id).
 """
 
+from binascii import hexlify
 from collections.abc import Iterator
 from typing import Any
 from zlib import crc32
@@ -60,8 +61,10 @@ _decode = msgspec.json.Decoder(list[Any]).decode
 
 def extra_of(usage: Usage) -> str | None:
     """What few calls use, as JSON; None when it is nothing."""
+    if not (usage.cache_write_tokens or usage.audio_input_tokens or usage.audio_output_tokens or usage.images):
+        return None
     extra = {name: value for name in _EXTRA if (value := getattr(usage, name))}
-    return msgspec.json.encode(extra).decode() if extra else None
+    return msgspec.json.encode(extra).decode()
 
 
 _EXTRA = ("cache_write_tokens", "audio_input_tokens", "audio_output_tokens", "images")
@@ -94,7 +97,7 @@ class HoldRecord(msgspec.Struct, array_like=True, frozen=True):
 def line(record: Record) -> bytes:
     """A record as it is written."""
     data = encode(record)
-    return b"%08x %b\n" % (crc32(data), data)
+    return hexlify(crc32(data).to_bytes(4, "big")) + b" " + data + b"\n"  # half the time of a format with %08x
 
 
 def read_lines(data: bytes) -> Iterator[tuple[int, Record | None]]:

@@ -19,6 +19,7 @@ from waystation.ledger.credit.service import Credit
 from waystation.ledger.funds.bank import Bank
 from waystation.ledger.hold import CallHold, Desk
 from waystation.ledger.hold import Clock as HoldClock
+from waystation.ledger.invoices.service import issue_due
 from waystation.ledger.journal import Journal
 from waystation.ledger.poster import Database, Poster
 from waystation.ledger.rates.limiter import Limiter
@@ -27,6 +28,7 @@ from waystation.ledger.replay import Closed, Replayed, nothing_else, replay
 from waystation.terms import Caller, Model
 
 TEND_EVERY_S = 0.25  # what isn't needed of allowances is given back
+INVOICE_EVERY_S = 3_600  # months that are over are invoiced
 SWEEP_EVERY_TICKS = (
     20  # and so often: the journals of workers that died are finished, expired credit goes, old rows too
 )
@@ -68,6 +70,7 @@ class Ledger:
         self._credit = Credit(clock, lambda prefix: prefix)
         self._retention_s = retention_s
         self._on_closed = on_closed
+        self._invoice_at = 0  # when to look again for months to be invoiced
         self._tending: asyncio.Task[None] | None = None
         self.replayed = replayed
 
@@ -150,13 +153,22 @@ class Ledger:
         await self._desk.bank.tick()
 
     async def sweep(self) -> None:
-        """Finish the journals of workers that died, let credit expire, drop rows that are too old."""
+        """Finish the journals of workers that died, let credit expire, drop rows that are too old, invoice what is due."""
         await replay(self._desk.journal.folder, self._database, self._clock, self._on_closed)
         await self._database.write(self._credit.expire, durable=True)
         if self._retention_s is not None:
             before = self._clock.now_s() - self._retention_s
             prune: Callable[[Connection], int] = partial(store.prune_usage, before=before, rows_max=PRUNE_ROWS_MAX)
             await self._database.write(prune)
+        await self._invoice()
+
+    async def _invoice(self) -> None:
+        now = self._clock.now_s()
+        if self._desk.journal.slot != 0 or now < self._invoice_at:
+            return
+        folder = self._desk.journal.folder
+        issued = await self._database.write(lambda connection: issue_due(connection, folder, now), durable=True)
+        self._invoice_at = now if issued.more else now + INVOICE_EVERY_S
 
     async def _tend(self) -> None:
         fault: str | None = None

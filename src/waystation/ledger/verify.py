@@ -3,12 +3,14 @@
 Its queries are here and not in `store.py`, because each of them is the check itself.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Text, bindparam, text
 
 from waystation.ledger.budgets import store as budgets_store
+from waystation.ledger.budgets.model import EACH, Budget
 from waystation.ledger.funds.store import spent_of
 from waystation.ledger.model import Problem
 from waystation.ledger.store import usage_pruned_before
@@ -199,13 +201,52 @@ def _budgets_count_their_usage(connection: Connection) -> _Found:
     query = "SELECT owner, id, subject, period_at, ends_at, spent_nano FROM funds WHERE kind = 'budget' ORDER BY id"
     funds = list(_rows(connection, query))
     budgets = {budget.id: budget for budget in budgets_store.budgets(connection)}
+    by_end_user = {id_: _used_by_each(connection, budget) for id_, budget in budgets.items() if budget.subject == EACH}
     for owner, fund_id, subject, period_at, ends_at, spent in funds:
         budget = budgets.get(owner)
         if budget is None:  # it was removed, and counts no longer
             continue
-        used = spent_of(connection, budget, subject, period_at, ends_at)
+        if budget.subject == EACH:
+            used = by_end_user[owner][subject].between(period_at, ends_at) if subject in by_end_user[owner] else 0
+        else:
+            used = spent_of(connection, budget, subject, period_at, ends_at)
         if used != spent:
             yield Problem("funds", str(fund_id), f"the budget {owner} counts {spent} nano, the usage is {used}")
+
+
+class _Days:
+    """What somebody used by day, to be added up from one time to another."""
+
+    def __init__(self) -> None:
+        self._ats: list[int] = []
+        self._sums = [0]
+
+    def add(self, at: int, cost: int) -> None:
+        self._ats.append(at)
+        self._sums.append(self._sums[-1] + cost)
+
+    def between(self, from_at: int, until_at: int | None) -> int:
+        end = len(self._ats) if until_at is None else bisect_left(self._ats, until_at)
+        return self._sums[end] - self._sums[bisect_left(self._ats, from_at)]
+
+
+def _used_by_each(connection: Connection, budget: Budget) -> dict[str, _Days]:
+    """What each end user used of a budget that they have for themselves: one read for all its funds."""
+    query = text("""
+    SELECT end_user, day_at, SUM(cost_nano) FROM usage_end_users
+    WHERE organization_id = :organization_id AND currency = :currency
+          AND (:project_id IS NULL OR project_id = :project_id) AND (:model IS NULL OR model = :model)
+    GROUP BY end_user, day_at ORDER BY end_user, day_at
+    """).bindparams(
+        bindparam("project_id", budget.project_id, Text),
+        bindparam("model", budget.model, Text),
+        organization_id=budget.organization_id,
+        currency=budget.currency,
+    )
+    used: dict[str, _Days] = {}
+    for end_user, day_at, cost in connection.execute(query):
+        used.setdefault(end_user, _Days()).add(day_at, int(cost))
+    return used
 
 
 def _end_users_are_the_usage(connection: Connection) -> _Found:

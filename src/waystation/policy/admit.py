@@ -34,7 +34,7 @@ class Policy:
         request = call.request
         if self._strict:
             refuse_unknown(unknown_parameters(call.body, type(request)))
-        if request.has_images and not abilities.vision:
+        if not abilities.vision and request.has_images:  # in this order: to look for images takes longer
             raise Unsupported(
                 f"Invalid content type: the model `{model.name}` can't see images. {self._who_sees()}",
                 param=request.image_param,

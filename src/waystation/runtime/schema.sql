@@ -104,7 +104,7 @@ CREATE TABLE postings (
     CONSTRAINT fk_postings_account_id FOREIGN KEY(account_id) REFERENCES ledger_accounts (id)
 );
 
-CREATE INDEX ix_postings_account_id ON postings (account_id);
+CREATE INDEX ix_postings_account_id_amount_nano ON postings (account_id, amount_nano);
 
 CREATE TABLE usage_series (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -173,6 +173,8 @@ CREATE TABLE usage_end_users (
     cost_nano BIGINT NOT NULL,
     CONSTRAINT pk_usage_end_users PRIMARY KEY (project_id, end_user, day_at, model, currency)
 ) WITHOUT ROWID;
+
+CREATE INDEX ix_usage_end_users_organization_id_end_user_day_at ON usage_end_users (organization_id, end_user, day_at);
 
 CREATE TABLE budgets (
     id TEXT NOT NULL,
@@ -279,8 +281,10 @@ CREATE TABLE reratings (
     id TEXT NOT NULL,
     model TEXT NOT NULL,
     organization_id TEXT,
+    project_id TEXT,
     from_at BIGINT NOT NULL,
     until_at BIGINT NOT NULL,
+    price TEXT NOT NULL,
     reason TEXT NOT NULL,
     requests BIGINT NOT NULL,
     delta_nano TEXT NOT NULL,

@@ -1,6 +1,7 @@
 """What the fake upstream says: the bytes and pauses of its answer in each mode. Pure; `upstream.py` plays it.
 
 The mode is the name of the requested model, or what the header `x-fake-mode` says; any other name gets a plain answer.
+`words-40` says 40 words, however many more are asked for.
 """
 
 import base64
@@ -59,6 +60,7 @@ class Request(msgspec.Struct):
     input: Any = None
     encoding_format: str | None = None
     dimensions: int | None = None
+    user: str | None = None
 
 
 class Answer(msgspec.Struct):
@@ -70,6 +72,7 @@ class Answer(msgspec.Struct):
     chunked: bool = False
     input_tokens: int = 0
     output_tokens: int = 0
+    user: str | None = None  # for whom it is, as the request says
 
 
 _request = msgspec.json.Decoder(Request)
@@ -95,9 +98,10 @@ def answer(target: str, headers: dict[bytes, bytes], body: bytes) -> Answer:
     if target.endswith("/embeddings"):
         return _embeddings(request, input_tokens)
     chat = target.endswith("/chat/completions")
-    if request.stream != (mode in ("json-for-stream", "stream-for-json")):
-        return _streamed(_Script(request, mode, chat, input_tokens))
-    return _whole(_Script(request, mode, chat, input_tokens))
+    streams = request.stream != (mode in ("json-for-stream", "stream-for-json"))
+    said = (_streamed if streams else _whole)(_Script(request, mode, chat, input_tokens))
+    said.user = request.user
+    return said
 
 
 def _fault(mode: str, headers: dict[bytes, bytes]) -> Answer | None:
@@ -152,8 +156,13 @@ class _Script:
         self.mode = mode
         self.model = request.model
         self.choices = request.n or 1
-        words = CHINESE if mode == "split-utf8" else ARGUMENTS if mode == "tools" else WORDS
+        words: tuple[str, ...] = CHINESE if mode == "split-utf8" else ARGUMENTS if mode == "tools" else WORDS
         asked = min(request.max_completion_tokens or request.max_tokens or len(words), TOKENS_MAX)
+        if mode.startswith("words-"):
+            # Each with its space, so that a tokenizer counts as many.
+            again = (f" {words[0].strip()}", *words[1:])
+            words = tuple(again[at % len(words)] for at in range(int(mode.removeprefix("words-"))))
+            asked = min(asked, len(words))
         self.words = [words[at % len(words)] for at in range(asked)] if asked > len(words) else list(words[:asked])
         self.reason = "length" if asked < len(words) else "tool_calls" if mode == "tools" else "stop"
         self.input_tokens = input_tokens

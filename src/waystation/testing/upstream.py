@@ -1,17 +1,20 @@
 """A fast fake of an OpenAI-compatible server, in a test's process or alone: `python -m waystation.testing.upstream`.
 
-What it says is in `script.py`. It has a meter of its own, to compare a ledger with.
+What it says is in `script.py`. It has a meter of its own, to compare a ledger with; alone it can write that to a file.
 """
 
 import argparse
 import asyncio
+import os
 import sys
 from collections import deque
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Self, cast
 
 import httptools
+import msgspec
 import uvloop
 
 from waystation.testing.script import Act, Answer, answer
@@ -34,6 +37,23 @@ class Meter:
     output_tokens: int = 0
 
 
+class Reading(msgspec.Struct):
+    """A line of the meter's file: a request that came, or the end of its answer."""
+
+    user: str | None
+    ended: bool = False
+    whole: bool = False  # all of it was written
+    sent_tokens: int = 0  # of output that were written until then
+    input_tokens: int = 0
+    output_tokens: int = 0  # of the whole answer, sent or not
+
+
+def readings(path: Path) -> list[Reading]:
+    """What a meter's file says so far."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    return [msgspec.json.decode(line, type=Reading) for line in lines if line.endswith(b"\n")]
+
+
 @dataclass
 class Seen:
     """A request as it arrived."""
@@ -45,11 +65,17 @@ class Seen:
 
 
 class Upstream:
-    """The server; `async with Upstream() as upstream` runs it. `pace_s` lies between two events of a stream."""
+    """The server; `async with Upstream() as upstream` runs it.
 
-    def __init__(self, *, pace_s: float = 0.0) -> None:
+    `pace_s` lies between two events of a stream, `think_s` before an answer that is not streamed. `readings_fd`: a file
+    that gets a line for each request and each end of an answer, with a plain write, so that nothing is lost of it.
+    """
+
+    def __init__(self, *, pace_s: float = 0.0, think_s: float = 0.0, readings_fd: int | None = None) -> None:
         self.meter = Meter()
         self.pace_s = pace_s
+        self.think_s = think_s
+        self._readings_fd = readings_fd
         self.requests: deque[Seen] = deque(maxlen=REQUESTS_KEPT)
         self.url = ""
         self._connections: set[_Connection] = set()
@@ -67,6 +93,10 @@ class Upstream:
         for connection in list(self._connections):
             connection.transport.abort()
         await asyncio.sleep(0)
+
+    def note(self, reading: Reading) -> None:
+        if self._readings_fd is not None:
+            os.write(self._readings_fd, msgspec.json.encode(reading) + b"\n")
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -127,20 +157,31 @@ class _Connection(asyncio.Protocol):
         self._upstream.requests.append(Seen(method, target, self._headers, self._body))
         self._meter.calls += 1
         script = answer(target, self._headers, self._body)
+        self._upstream.note(Reading(script.user))
         head = _head(script) if script.status else b""
-        if script.chunked:
+        if script.chunked or self._upstream.think_s:
             self._playing = asyncio.get_running_loop().create_task(self._play(head, script))
         else:
-            self.transport.write(b"".join((head, *(step for step in script.steps if isinstance(step, bytes)))))
-            self._count(script)
+            self._say(head, script)
+
+    def _say(self, head: bytes, script: Answer) -> None:
+        """Write an answer that is not streamed."""
+        self.transport.write(b"".join((head, *(step for step in script.steps if isinstance(step, bytes)))))
+        self._count(script)
 
     async def _play(self, head: bytes, script: Answer) -> None:
         self._meter.open_answers += 1
+        sent = 0
         try:
+            if not script.chunked:
+                await asyncio.sleep(self._upstream.think_s)
+                self._say(head, script)
+                return
             self.transport.write(head)
             for step in script.steps:
                 if isinstance(step, bytes):
                     self.transport.write(b"%x\r\n%b\r\n" % (len(step), step))
+                    sent += 1  # each word is an event of its own, and they come first
                 elif step is Act.PAUSE:
                     await asyncio.sleep(self._upstream.pace_s)
                 elif step is Act.WAIT:
@@ -154,6 +195,8 @@ class _Connection(asyncio.Protocol):
             self._count(script)
         except asyncio.CancelledError:
             self._meter.cancelled += 1
+            tokens = min(sent, script.output_tokens)
+            self._upstream.note(Reading(script.user, True, False, tokens, script.input_tokens, script.output_tokens))
             raise
         finally:
             self._meter.open_answers -= 1
@@ -162,6 +205,8 @@ class _Connection(asyncio.Protocol):
     def _count(self, script: Answer) -> None:
         self._meter.input_tokens += script.input_tokens
         self._meter.output_tokens += script.output_tokens
+        tokens = script.output_tokens
+        self._upstream.note(Reading(script.user, True, True, tokens, script.input_tokens, tokens))
 
 
 def _head(script: Answer) -> bytes:
@@ -172,8 +217,7 @@ def _head(script: Answer) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-async def _serve(host: str, port: int, pace_s: float) -> None:
-    upstream = Upstream(pace_s=pace_s)
+async def _serve(upstream: Upstream, host: str, port: int) -> None:
     await upstream.start(host, port)
     sys.stdout.write(f"{upstream.url}\n")
     sys.stdout.flush()
@@ -186,9 +230,13 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--pace-ms", type=float, default=0.0, help="between two events of a stream")
+    parser.add_argument("--think-ms", type=float, default=0.0, help="before an answer that is not streamed")
+    parser.add_argument("--meter", type=Path, help="a file that gets a line for each request and each answer's end")
     options = parser.parse_args()
+    fd = None if options.meter is None else os.open(options.meter, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    upstream = Upstream(pace_s=options.pace_ms / 1000, think_s=options.think_ms / 1000, readings_fd=fd)
     try:
-        uvloop.run(_serve(options.host, options.port, options.pace_ms / 1000))
+        uvloop.run(_serve(upstream, options.host, options.port))
     except KeyboardInterrupt:
         sys.exit(0)
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from bench.books import BooksDiffer, Counts, records, verdict
+from bench.books import BooksDiffer, Counts, funds_verdict, records, verdict
 from bench.machine import stat_fields, tree
 from bench.measure import Window
-from bench.report import CLOSED, DIRECT, GATEWAY, OPEN, REFERENCE, Line, summarize, table
+from bench.report import CLOSED, DIRECT, GATEWAY, OPEN, REFERENCE, Line, compare, summarize, table
 from bench.session import sums_of
 from bench.tools import MissingTool, find_tool
 
@@ -63,6 +63,26 @@ def test_books_agree_only_when_every_count_does(seen: Counts, agrees: bool) -> N
     assert (verdict(9, seen) == "") is agrees
 
 
+@pytest.mark.parametrize(
+    ("funds", "words"),
+    [
+        ([(70, 1), (70, 1)], ""),
+        ([(70, 1)], "1 of 2 budgets have a fund"),
+        ([(70, 1), (60, 1)], "cost 70 nano"),
+        ([(70, 1), (80, 1)], "cost 70 nano"),
+        ([(70, 1), (70, 0)], "no worker was allowed"),
+    ],
+)
+def test_a_budget_that_was_not_asked_or_has_not_counted_is_found(funds: list[tuple[int, int]], words: str) -> None:
+    wrong = funds_verdict(70, funds, budgets=2)
+    assert words in wrong
+    assert bool(wrong) is bool(words)
+
+
+def test_who_has_no_budgets_has_no_funds() -> None:
+    assert funds_verdict(70, [], budgets=0) == ""
+
+
 def test_cost_of_a_run_follows_from_its_calls() -> None:
     sums = sums_of(calls=3, streams=1)
     assert (sums.rows, sums.input_tokens, sums.output_tokens) == (3, 72, 228)
@@ -81,6 +101,15 @@ def test_added_latency_is_taken_from_the_direct_one_of_the_same_round() -> None:
     windows += [window(DIRECT, OPEN, latency_us=latencies(us)) for us in (500, 100, 200)]
     added = line(summarize(windows), "added latency at a fixed rate, p50")
     assert (added.gateway, added.reference, added.met) == (0.4, None, True)
+
+
+def test_what_a_part_costs_is_the_median_of_what_each_round_saw() -> None:
+    windows = [window(GATEWAY, CLOSED, cpu_s=cpu_s) for cpu_s in (0.10, 0.20, 0.11)]  # a round in which all took longer
+    windows += [window("without limits", CLOSED, cpu_s=cpu_s) for cpu_s in (0.08, 0.18, 0.10)]
+    windows += [window(REFERENCE, CLOSED, cpu_s=0.02)]
+    all_on, without, saved = compare(windows, ["without limits"])
+    assert (all_on.gateway, all_on.reference, without.gateway) == (0.11, 0.02, 0.10)
+    assert saved.gateway == pytest.approx(0.02)
 
 
 def test_what_was_not_measured_has_no_figure() -> None:

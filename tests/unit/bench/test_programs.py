@@ -164,6 +164,14 @@ def test_a_wrong_answer_is_an_error_and_the_exit_code_says_so(
     assert words in seen["first_error"]
 
 
+@pytest.mark.parametrize(("sent", "code"), [(b"X-RateLimit-Limit-Tokens: 5\r\n", 0), (b"", 1)])
+def test_a_header_that_must_be_in_each_answer_is_missed_when_it_is_not(plain: Path, sent: bytes, code: int) -> None:
+    with answering(OK_HEAD + sent + b"Content-Length: %d\r\n\r\n" % len(GOOD) + GOOD) as server:
+        expected = ("--expect-header", "x-ratelimit-limit-tokens")
+        got, seen = load(server, plain, "--calls", "1", "--connections", "1", *expected)
+    assert (got, seen["bad_body"]) == (code, code)
+
+
 @pytest.mark.parametrize(
     ("events", "words"),
     [

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from tests.unit.ledger.ledger_stand import (
     MODEL,
@@ -184,6 +185,37 @@ def test_one_entry_for_each_organization_in_a_flush_and_a_thousand_rows_are_chea
             entries, rollups = await database.read(read)
             assert entries == [("org-1", 334 * USED_NANO), ("org-3", 666 * USED_NANO)] * 2
             assert rollups == [("key_1", 668), ("key_3", 666), ("key_4", 666)]
+            assert await problems(database) == []
+
+    run(story)
+
+
+def test_two_who_flush_at_once_never_set_a_mark_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            posted_on = asyncio.Event()
+
+            class Late(Away):
+                """Who finds that a batch is posted already hears of it late."""
+
+                async def write(self, fn: Callable[[Connection], Any], *, durable: bool = False) -> Any:
+                    try:
+                        return await super().write(fn, durable=durable)
+                    except IntegrityError:
+                        await posted_on.wait()
+                        raise
+
+            ledger._desk.poster._database = Late(database)
+            await answered(ledger, "req_1")
+            first, second = (asyncio.create_task(ledger.flush()) for _ in range(2))
+            await first
+            await answered(ledger, "req_2")
+            await ledger.flush()
+            mark = await database.read(lambda c: store.mark(c, ledger.epoch))
+            posted_on.set()
+            await second
+            assert await database.read(lambda c: store.mark(c, ledger.epoch)) == mark
+            assert len(await usage_rows(database)) == 2
             assert await problems(database) == []
 
     run(story)

@@ -11,6 +11,7 @@ from tests.unit.ledger.ledger_stand import (
     USED_NANO,
     Asked,
     answered,
+    budget,
     call,
     count_words,
     killed,
@@ -20,6 +21,7 @@ from tests.unit.ledger.ledger_stand import (
     run,
     usage_rows,
 )
+from waystation.ledger import bounds as bounds_module
 from waystation.ledger import replay as replay_module
 from waystation.ledger import store
 from waystation.ledger.journal import segments
@@ -93,6 +95,33 @@ def test_a_hold_without_an_end_is_charged_its_input_and_what_was_received(tmp_pa
                 assert {row.status for row in rows.values()} == {"recovered"}
                 assert rows["req_output"].cost_nano == 14 * 2_000 + 256 * 8_000
                 assert (again.replayed.recovered, again.replayed.posted, again.replayed.journals) == (2, 0, 1)
+                assert await problems(database) == []
+
+    run(story)
+
+
+def test_a_stream_that_had_grown_is_recovered_up_to_all_that_it_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds_module, "STEP_TOKENS", 300)
+
+    async def story() -> None:
+        folder, copy = tmp_path / "data", tmp_path / "copy"
+        folder.mkdir()
+        async with opened(folder) as (database, ledger):
+            await budget(database, ledger, cap_nano=10**9)
+            async with ledger.hold(POSTPAID, MODEL, call("req_1", Asked(stream=True))) as hold:
+                for _ in range(800):
+                    hold.meter(piece("word "))
+                    if hold.short:
+                        await hold.extend()
+                killed(folder, copy)
+            async with opened(copy) as (database, _):
+                row = (await usage_rows(database))["req_1"]
+                assert (row.output_tokens, row.variance_nano) == (769, 0), (
+                    "as of the last note: each is after a kilobyte"
+                )
+                assert row.cost_nano == 14 * 2_000 + 769 * 8_000
                 assert await problems(database) == []
 
     run(story)

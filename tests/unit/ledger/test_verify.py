@@ -6,7 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.ledger.ledger_stand import PREPAID, answered, give, opened, problems, run
+from tests.unit.ledger.ledger_stand import (
+    MODEL,
+    POSTPAID,
+    PREPAID,
+    Asked,
+    answered,
+    budget,
+    call,
+    done,
+    give,
+    opened,
+    problems,
+    run,
+)
 from waystation.terms import Usage
 
 
@@ -61,5 +74,25 @@ def test_a_changed_row_is_named(tmp_path: Path, tampering: str, found: str) -> N
         async with opened(tmp_path) as (database, _):
             after = await problems(database)
             assert any(problem.startswith(found) for problem in after), after
+
+    run(story)
+
+
+@pytest.mark.parametrize("window", ["day", "week", "month", "total"])
+@pytest.mark.parametrize("project_id", [None, "proj_1"])
+def test_what_each_end_user_spent_is_their_usage(tmp_path: Path, window: str, project_id: str | None) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, ledger):
+            rule = {"scope": "end_user", "subject": "*", "window": window, "project_id": project_id}
+            made = await budget(database, ledger, cap_nano=10**9, **rule)
+            for number, user in enumerate(("ann", "bob", "ann")):
+                async with ledger.hold(POSTPAID, MODEL, call(f"req_{number}", Asked(end_user=user))) as hold:
+                    hold.meter(done())
+            await ledger.flush()
+            assert await problems(database) == []
+            change = f"UPDATE funds SET spent_nano = spent_nano + 1 WHERE owner = '{made.id}' AND subject = 'ann'"
+            await database.write(lambda c: c.exec_driver_sql(change))
+            (found,) = await problems(database)
+            assert f"the budget {made.id} counts" in found
 
     run(story)

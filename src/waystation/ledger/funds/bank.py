@@ -67,6 +67,7 @@ class _Found(NamedTuple):
 
     purses: tuple[Purse, ...]
     of_end_users: tuple[Budget, ...]
+    since: int
     until: int
 
 
@@ -152,37 +153,36 @@ class Bank:
 
     # -- which purses
 
-    def find(self, drawer: Drawer) -> tuple[Purse, ...]:
-        """The purses that a call draws on, each of which must pay for all of it."""
-        caller = drawer.caller
-        found = self._found.get((caller.key_id, drawer.model))
-        if found is None or found.until <= drawer.at:
-            found = self._look(drawer)
-        if drawer.end_user is None or not found.of_end_users:
+    def find(self, caller: Caller, model: str, end_user: str | None, at: int) -> tuple[Purse, ...]:
+        """The purses that a call draws on, each of which must pay for all of it. The arguments are a `Drawer`'s fields."""
+        found = self._found.get((caller.key_id, model))
+        if found is None or not found.since <= at < found.until:  # who has waited may be of the period before
+            found = self._look(caller, model, at)
+        if end_user is None or not found.of_end_users:
             return found.purses
-        own = (self._of_end_user(budget, drawer) for budget in found.of_end_users)
+        own = (self._of_end_user(budget, end_user, at) for budget in found.of_end_users)
         return found.purses + tuple(purse for purse in own if purse is not None)
 
-    def _look(self, drawer: Drawer) -> _Found:
-        caller, at = drawer.caller, drawer.at
+    def _look(self, caller: Caller, model: str, at: int) -> _Found:
         places = (("organization", caller.organization_id), ("project", caller.project_id), ("key", caller.key_id))
-        purses = [self._of(budget, "", at) for place in places for budget in self._at(place, drawer.model)]
+        purses = [self._of(budget, "", at) for place in places for budget in self._at(place, model)]
         if not caller.postpaid:
             purses.append(self._purse(CREDIT, (caller.organization_id, "", 0), 0, None))
         users = (("end_user", caller.project_id), ("end_user", caller.organization_id))
-        of_end_users = tuple(budget for place in users for budget in self._at(place, drawer.model))
+        of_end_users = tuple(budget for place in users for budget in self._at(place, model))
+        since = max((purse.key[2] for purse in purses), default=0)
         until = min((purse.ends_at for purse in purses), default=NEVER)
         if len(self._found) >= FOUND_MAX:
             self._found.clear()
-        found = self._found[caller.key_id, drawer.model] = _Found(tuple(purses), of_end_users, until)
+        found = self._found[caller.key_id, model] = _Found(tuple(purses), of_end_users, since, until)
         return found
 
     def _at(self, place: tuple[str, str], model: str) -> Iterable[Budget]:
         return (budget for budget in self._budgets.get(place, ()) if budget.model in (None, model))
 
-    def _of_end_user(self, budget: Budget, drawer: Drawer) -> Purse | None:
-        subject = budget.fund_subject(drawer.end_user)
-        return None if subject is None else self._of(budget, subject, drawer.at)
+    def _of_end_user(self, budget: Budget, end_user: str, at: int) -> Purse | None:
+        subject = budget.fund_subject(end_user)
+        return None if subject is None else self._of(budget, subject, at)
 
     def _of(self, budget: Budget, subject: str, at: int) -> Purse:
         period_at, ends_at = period(budget.window, budget.time_zone, at)
@@ -240,7 +240,7 @@ class Bank:
 
     def _current(self, drawer: Drawer) -> tuple[Purse, ...]:
         """The purses of a call; one whose time is over makes place for the next."""
-        purses = self.find(drawer)
+        purses = self.find(*drawer)
         over = [purse for purse in purses if purse.ends_at <= drawer.at]
         for purse in over:
             if purse.kind == CREDIT:  # some of it has expired
@@ -249,7 +249,7 @@ class Bank:
                 self._retire(purse)
         if over:
             self._found.pop((drawer.caller.key_id, drawer.model), None)
-            purses = self.find(drawer)
+            purses = self.find(*drawer)
         return purses
 
     async def extend(self, purses: Sequence[Purse], amount: int) -> bool:

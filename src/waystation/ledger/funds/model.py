@@ -85,10 +85,10 @@ class Purse:
         return self.free + max(0, self.cap - self.spent - self.allowed)
 
 
-def grab(purses: Sequence[Purse], amount: int) -> bool:
-    """Hold an amount from each purse; False, and nothing is changed, when one of them has less free."""
+def grab(purses: Sequence[Purse], amount: int, at: int = 0) -> bool:
+    """Hold an amount from each purse; False, and nothing is changed, when one of them has less free or has ended by `at`."""
     for purse in purses:
-        if purse.free < amount:
+        if purse.free < amount or purse.ends_at <= at:
             return False
     for purse in purses:
         purse.free -= amount
@@ -99,13 +99,14 @@ def grab(purses: Sequence[Purse], amount: int) -> bool:
 
 def settle(purses: Sequence[Purse], held: int, cost: int) -> None:
     """Turn what a call held into what it cost; the rest is free again. `cost` is never above `held`."""
+    rest = held - cost
     for purse in purses:
         purse.held -= held
         purse.unposted += cost
         if purse.recalled:
-            purse.returning += held - cost
+            purse.returning += rest
         else:
-            purse.free += held - cost
+            purse.free += rest
 
 
 def recall(purse: Purse) -> None:

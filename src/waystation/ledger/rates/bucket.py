@@ -102,6 +102,9 @@ class Bucket:
         window ever has more than the limit.
         """
         self.settle(now_ms)
+        if not self.used:  # all of it has drained already, as mostly where the limit is far: what follows comes to this
+            self.lows = [(self.at, 0)]
+            return
         self.note(self.used, self.at)
         lows = self.lows
         first = bisect_right(lows, since_ms, key=_time)  # rising, so the first since then is the lowest since then

@@ -295,6 +295,28 @@ def test_a_call_belongs_to_the_period_in_which_it_was_held(tmp_path: Path) -> No
     run(story)
 
 
+def test_a_call_that_waits_beyond_midnight_still_waits_for_the_money_of_its_own_day(tmp_path: Path) -> None:
+    async def story() -> None:
+        clock = FakeClock(DAY_S * 20_000 + DAY_S - 1)
+        async with opened(tmp_path, clock=clock) as (database, ledger):
+            made = await budget(database, ledger, cap_nano=10_000_000, window="day")  # one whole answer's worth
+            async with ledger.hold(POSTPAID, MODEL, call("req_1")) as hold:
+                waiting = asyncio.create_task(answered(ledger, "req_2"))
+                await asyncio.sleep(0.01)
+                clock.advance(1)
+                await answered(ledger, "req_3")
+                await asyncio.sleep(0.05)
+                assert not waiting.done(), "the new day's money is not for a call of the day before"
+                hold.meter(done())
+            await waiting
+            await ledger.flush()
+            assert (await standing(database, made.id, clock.now_s() - 10)).spent_nano == 2 * USED_NANO
+            assert (await standing(database, made.id, clock.now_s())).spent_nano == USED_NANO
+            assert await problems(database) == []
+
+    run(story)
+
+
 def test_a_clock_that_is_set_back_does_not_open_the_last_period_again(tmp_path: Path) -> None:
     async def story() -> None:
         clock = FakeClock(DAY_S * 20_000)

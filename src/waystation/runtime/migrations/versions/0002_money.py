@@ -195,8 +195,10 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("organization_id", sa.Text(), nullable=True),
+        sa.Column("project_id", sa.Text(), nullable=True),
         sa.Column("from_at", sa.BigInteger(), nullable=False),
         sa.Column("until_at", sa.BigInteger(), nullable=False),
+        sa.Column("price", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("requests", sa.BigInteger(), nullable=False),
         sa.Column("delta_nano", sa.Text(), nullable=False),
@@ -233,6 +235,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("project_id", "end_user", "day_at", "model", "currency", name="pk_usage_end_users"),
         sqlite_with_rowid=False,
     )
+    op.create_index(
+        "ix_usage_end_users_organization_id_end_user_day_at",
+        "usage_end_users",
+        ["organization_id", "end_user", "day_at"],
+        unique=False,
+    )
+    op.drop_index("ix_postings_account_id", "postings")
+    op.create_index("ix_postings_account_id_amount_nano", "postings", ["account_id", "amount_nano"], unique=False)
     op.add_column("organizations", sa.Column("overdraft_nano", sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("projects", sa.Column("archived_at", sa.BigInteger(), nullable=True))
     op.add_column("projects", sa.Column("on_disconnect", sa.Text(), server_default="cancel", nullable=False))
