@@ -29,7 +29,7 @@ from waystation.auth.identify import Identify
 from waystation.catalogue.build import build_models, vanished_aliases
 from waystation.catalogue.estimate import Estimates
 from waystation.catalogue.resolve import Catalogue
-from waystation.catalogue.service import PRICES
+from waystation.catalogue.service import PRICES, PriceList
 from waystation.engine.model import DEFAULT_CHAT_FILE, EMBEDDING_MODEL, LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.gateway.view import View
@@ -236,6 +236,8 @@ class Worker:
             budgets=Budgets(self.clock, new_id),
             credit=Credit(self.clock, new_id),
             limits=RateLimits(self.clock, new_id),
+            prices=PriceList(self.clock),
+            models=lambda: self.view.models,
             signup_grant_nano=self.settings.money.signup_grant_nano,
             prover=Prover(lambda: self.database.read(verify)),
             follow=self.follower.step,

@@ -63,6 +63,11 @@ ACCESS: dict[str, Access] = {
     "POST /waystation/rate_limits": Access.ADMIN,
     "GET /waystation/rate_limits/{rate_limit_id}": Access.ADMIN,
     "DELETE /waystation/rate_limits/{rate_limit_id}": Access.ADMIN,
+    "GET /waystation/prices": Access.ADMIN,
+    "POST /waystation/prices": Access.OPERATOR,  # nobody prices themselves
+    "GET /waystation/prices/effective": Access.KEY,
+    "GET /waystation/exchange_rates": Access.ADMIN,
+    "POST /waystation/exchange_rates": Access.OPERATOR,
     "GET /waystation/credit": Access.ADMIN,
     "GET /waystation/credit/grants": Access.ADMIN,
     "POST /waystation/credit/grants": Access.OPERATOR,  # nobody gives themselves credit

@@ -62,6 +62,11 @@ _CONTROL_ERRORS = {
     500: _CALL_ERRORS[500],
     503: "The database can't be used; `retry-after` says when to try again.",
 }
+_WHO = {
+    Access.KEY: "For any key.",
+    Access.ADMIN: "For admin keys.",
+    Access.OPERATOR: "For the operator: the first organization's admin keys.",
+}
 _READ_ERRORS = {code: _CALL_ERRORS[code] for code in (401, 403, 404, 500, 503)}
 
 
@@ -166,7 +171,7 @@ def _control() -> dict[str, Any]:
 
 
 def _resource(resource: Resource) -> dict[str, Any]:
-    operator = ACCESS[f"{resource.method} {resource.path}"] is Access.OPERATOR
+    access = ACCESS[f"{resource.method} {resource.path}"]
     names = [part[1:-1] for part in resource.path.split("/") if part.startswith("{")]
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": "Its id."}
@@ -176,10 +181,11 @@ def _resource(resource: Resource) -> dict[str, Any]:
         "operationId": resource.name,
         "tags": ["Administration"],
         "summary": resource.says,
-        "description": "For the operator: the first organization's admin keys." if operator else "For admin keys.",
-        "security": [{"AdminApiKeyAuth": []}],
+        "description": _WHO[access],
         "parameters": parameters,
     }
+    if access is not Access.KEY:  # else as the whole document has it
+        operation["security"] = [{"AdminApiKeyAuth": []}]
     if resource.request is not None:
         operation["requestBody"] = {
             "required": True,
