@@ -22,8 +22,8 @@ from typing import Any
 
 import msgspec
 
+from waystation.metering.price_reading import read_price
 from waystation.metering.price_rules import check_price
-from waystation.settings_prices import read_price
 from waystation.terms import Price, Step
 
 BOOK = Path(__file__).parents[1] / "src" / "waystation" / "catalogue" / "book"

@@ -27,8 +27,9 @@ from waystation.accounts.follow import Follower
 from waystation.accounts.service import LOCAL_MODELS, ORGANIZATIONS, Accounts
 from waystation.auth.identify import Identify
 from waystation.catalogue.build import build_models, vanished_aliases
+from waystation.catalogue.estimate import Estimates
 from waystation.catalogue.resolve import Catalogue
-from waystation.catalogue.service import PRICES
+from waystation.catalogue.service import PRICES, PriceList
 from waystation.engine.model import DEFAULT_CHAT_FILE, EMBEDDING_MODEL, LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.gateway.view import View
@@ -47,8 +48,10 @@ from waystation.inventory import Added, local_models, local_offer, provider_offe
 from waystation.ledger.budgets.service import BUDGETS_TOPIC, Budgets
 from waystation.ledger.credit.service import CREDIT_TOPIC, Credit
 from waystation.ledger.rates.service import TOPIC as LIMITS_TOPIC
+from waystation.ledger.rates.service import RateLimits
 from waystation.ledger.service import Ledger
 from waystation.ledger.verify import verify
+from waystation.metering.estimate import count_input
 from waystation.metering.tokens import Tokenizers
 from waystation.policy.admit import Policy
 from waystation.providers.openai.provider import OpenAI
@@ -201,6 +204,8 @@ class Worker:
                 tokens=ids if request.return_tokens else msgspec.UNSET,
             )
 
+        estimates = Estimates(self.catalogue, lambda request, model: count_input(self.tokenizers, request, model))
+
         async def metrics() -> bytes:
             return exposition(await self.shared.total())
 
@@ -214,6 +219,7 @@ class Worker:
                 model_object=model_object,
                 document=lambda base_url: document(__version__, base_url),
                 tokenize=tokenize,
+                estimate=estimates.estimate,
                 readiness=self.readiness.report,
                 metrics=metrics,
                 new_request_id=self.ids.request_id,
@@ -229,6 +235,9 @@ class Worker:
             accounts=Accounts(self.clock, new_id),
             budgets=Budgets(self.clock, new_id),
             credit=Credit(self.clock, new_id),
+            limits=RateLimits(self.clock, new_id),
+            prices=PriceList(self.clock),
+            models=lambda: self.view.models,
             signup_grant_nano=self.settings.money.signup_grant_nano,
             prover=Prover(lambda: self.database.read(verify)),
             follow=self.follower.step,

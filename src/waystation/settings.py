@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from waystation.catalogue.book.lookup import known_price
-from waystation.settings_prices import CURRENCIES, read_price
+from waystation.metering.price_reading import CURRENCIES, read_price
 from waystation.settings_reader import Reader, Secret, SettingsError, nearest, setting
 from waystation.terms import Price
 from waystation.wire.money import nano_of

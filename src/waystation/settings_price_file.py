@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from waystation.settings_prices import read_price
+from waystation.metering.price_reading import read_price
 from waystation.terms import Price
 
 MODELS_MAX = 10_000

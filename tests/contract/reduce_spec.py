@@ -27,6 +27,8 @@ ROOTS = (
     "ProjectApiKey",
     "ProjectApiKeyListResponse",
     "ProjectApiKeyDeleteResponse",
+    "ProjectRateLimit",
+    "ProjectRateLimitListResponse",
 )
 REDUCED = Path(__file__).with_name("openai-spec-reduced.json")
 EXAMPLE_PATHS = ("/chat/completions", "/completions", "/embeddings", "/models", "/models/{model}")

@@ -109,6 +109,26 @@ def test_the_sdk_makes_lists_renames_and_archives_projects(gateway: Running, ten
         assert_shape(schema + suffix, body)
 
 
+def test_the_sdk_lists_and_changes_a_projects_limits_which_hold_within_a_second(
+    gateway: Running, tenant: Tenant
+) -> None:
+    client = OpenAI(
+        base_url=gateway.base_url,
+        admin_api_key=tenant.admin.headers["authorization"].removeprefix("Bearer "),
+        max_retries=0,
+    )
+    asked = {"scope": "project", "subject": tenant.project_id, "model": MODEL}
+    made = post(tenant.admin, "/waystation/rate_limits", asked | {"max_requests_per_1_minute": 50})
+    limits = client.admin.organization.projects.rate_limits
+    (found,) = limits.list_rate_limits(tenant.project_id)
+    assert (found.id, found.model, found.max_requests_per_1_minute) == (made["id"], MODEL, 50)
+    changed = limits.update_rate_limit(made["id"], project_id=tenant.project_id, max_requests_per_1_minute=0)
+    assert changed.max_requests_per_1_minute == 0
+    within_a_second(lambda: call(gateway, tenant.key) == (429, "rate_limit_exceeded"))
+    limits.update_rate_limit(made["id"], project_id=tenant.project_id, max_requests_per_1_minute=60)
+    within_a_second(lambda: call(gateway, tenant.key) == (200, None))
+
+
 def test_a_project_key_is_no_admin_key(gateway: Running, recorder: Recorder) -> None:
     client = client_of(gateway, recorder).with_options(admin_api_key=gateway.key)
     with pytest.raises(PermissionDeniedError) as refused:

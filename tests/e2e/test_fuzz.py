@@ -31,6 +31,7 @@ OPERATIONS = (
     "POST /completions",
     "POST /embeddings",
     "POST /waystation/tokenize",
+    "POST /waystation/estimate",
     "GET /models",
     "GET /models/{model}",
     "GET /health",
@@ -122,8 +123,10 @@ def things(client: httpx2.Client) -> dict[str, str]:
     code = client.post("/waystation/credit/codes", json={"amount": "1"}).json()["data"][0]
     project = client.post("/organization/projects", json={"name": "fuzz"}).json()
     made = client.post("/waystation/keys", json={"name": "fuzz", "project_id": project["id"]}).json()
+    limit = {"scope": "project", "subject": project["id"], "max_requests_per_1_minute": 60}
     return {
         "organization_id": organization["id"],
+        "rate_limit_id": client.post("/waystation/rate_limits", json=limit).json()["id"],
         "budget_id": budget.json()["id"],
         "code_id": code["id"],
         "project_id": project["id"],
@@ -144,6 +147,8 @@ def fuzz_administration(
             case.path_parameters = {
                 name: known.get(name, value) for name, value in (case.path_parameters or {}).items()
             }
+        if ids and isinstance(case.body, dict) and "model" in case.body:
+            case.body["model"] = "m"  # the only one there; a price for another is refused
         if isinstance(case.query, dict):
             case.query.pop("organization_id", None)
             if elsewhere:
@@ -154,7 +159,10 @@ def fuzz_administration(
     ask()
 
 
-@pytest.mark.parametrize("path", ["/chat/completions", "/completions", "/embeddings", "/waystation/tokenize"])
+@pytest.mark.parametrize(
+    "path",
+    ["/chat/completions", "/completions", "/embeddings", "/waystation/tokenize", "/waystation/estimate"],
+)
 def test_any_json_at_all_is_answered_or_refused_in_form(gateway: Running, path: str) -> None:
     plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
     anything = st.recursive(plain, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)

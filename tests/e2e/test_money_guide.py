@@ -64,8 +64,10 @@ def things(server: Running) -> dict[str, str]:
     with httpx2.Client(base_url=server.base_url, headers={"authorization": f"Bearer {key}"}) as client:
         project = client.post("/organization/projects", json={"name": "Search"}).json()["id"]
         asked = {"scope": "project", "subject": project, "window": "day", "cap": "1"}
+        limit = {"scope": "project", "subject": project, "max_requests_per_1_minute": 60}
         return {
             "PROJECT": project,
+            "LIMIT": client.post("/waystation/rate_limits", json=limit).json()["id"],
             "BUDGET": client.post("/waystation/budgets", json=asked).json()["id"],
             "ORGANIZATION": client.post("/waystation/organizations", json={"name": "Yellow"}).json()["id"],
             "CODE": client.post("/waystation/credit/codes", json={"amount": "1"}).json()["data"][0]["code"],

@@ -23,7 +23,13 @@ MAY_KNOW = {
     "idempotency": {"tables"},
     "providers": {"gateway"},
     "engine": {"gateway", "metering"},
-    "http": {"gateway", "accounts", "ledger"},  # those two for the control plane, http/v1/
+    "http": {
+        "gateway",
+        "accounts",
+        "catalogue",
+        "ledger",
+        "metering",
+    },  # all but the first for the control plane, http/v1/
     "runtime": {"tables"},
     "testing": set(),
 }

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from waystation.metering.price_reading import read_price_text
 from waystation.metering.price_text import decimal_of, written_price
 from waystation.settings import Secret, Settings, SettingsError, load_settings, read_price
-from waystation.settings_prices import read_price_text
 from waystation.terms import Price
 
 PROVIDER = '[providers.up]\nbase_url = "https://up.example/v1"\n'

@@ -9,10 +9,10 @@ import msgspec
 from sqlalchemy import Connection
 
 from waystation.catalogue import store
-from waystation.catalogue.prices import CURRENCIES, ExchangeRate, PriceRow
+from waystation.catalogue.prices import CURRENCIES, ExchangeRate, PriceRow, Prices
 from waystation.errors import InvalidRequest
 from waystation.metering.price_rules import check_price
-from waystation.terms import Price
+from waystation.terms import Model, Price
 
 PRICES = "prices"  # the topic of their changes; the subject is the model, or the two currencies of a rate
 MODEL_CHARS_MAX = 200
@@ -106,6 +106,50 @@ class PriceList:
 
     def exchange_rates(self, connection: Connection) -> list[ExchangeRate]:
         return store.exchange_rates(connection)
+
+    def page(
+        self,
+        connection: Connection,
+        model: str | None,
+        organization_id: str | None,
+        project_id: str | None,
+        after_id: int | None,
+        rows_max: int,
+        *,
+        ascending: bool = True,
+    ) -> list[PriceRow]:
+        """Rows by what they are for, in the order in which they were entered or the other way round. `organization_id`:
+        those that may hold for it, everybody's too."""
+        which = (model, organization_id, project_id)
+        return store.page_of_prices(connection, *which, after_id, rows_max, ascending=ascending)
+
+    def page_of_exchange_rates(
+        self,
+        connection: Connection,
+        from_currency: str | None,
+        to_currency: str | None,
+        after_id: int | None,
+        rows_max: int,
+        *,
+        ascending: bool = True,
+    ) -> list[ExchangeRate]:
+        return store.page_of_exchange_rates(
+            connection, from_currency, to_currency, after_id, rows_max, ascending=ascending
+        )
+
+    def effective(
+        self, connection: Connection, model: Model, organization_id: str, project_id: str, currency: str, at: int
+    ) -> tuple[PriceRow | None, Price | None]:
+        """The row that holds for a project (or "": the organization) at a time, None where the model's own price does; and
+        that price in the currency, None: unmetered. Raises PriceMissing."""
+        rows = store.prices(connection, model.name) + (
+            store.prices(connection, model.alias_of) if model.alias_of else []
+        )
+        entered = Prices(rows, store.exchange_rates(connection))
+        return (
+            entered.row_of(model, organization_id, project_id, at),
+            entered.price_of(model, organization_id, project_id, currency, at),
+        )
 
     def _scope(self, connection: Connection, organization_id: str | None, project_id: str | None) -> str | None:
         """The organization that a row is for; a project's own when only the project is named."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, CursorResult, Row, insert, select
+from sqlalchemy import ColumnElement, Connection, CursorResult, Row, Select, insert, or_, select
 
 from waystation import tables
 from waystation.catalogue.prices import ExchangeRate, PriceRow
@@ -41,6 +41,36 @@ def prices(connection: Connection, model: str | None = None) -> list[PriceRow]:
     return [_price_row(row) for row in connection.execute(statement)]
 
 
+def page_of_prices(
+    connection: Connection,
+    model: str | None,
+    organization_id: str | None,
+    project_id: str | None,
+    after_id: int | None,
+    rows_max: int,
+    *,
+    ascending: bool,
+) -> list[PriceRow]:
+    """In the order of their numbers, or the other way round. `organization_id`: those that may hold for it, which are
+    everybody's too; `project_id`: only those of the project itself."""
+    statement = select(tables.prices)
+    if model is not None:
+        statement = statement.where(_prices.model == model)
+    if organization_id is not None:
+        statement = statement.where(or_(_prices.organization_id == organization_id, _prices.organization_id.is_(None)))
+    if project_id is not None:
+        statement = statement.where(_prices.project_id == project_id)
+    return [_price_row(row) for row in connection.execute(_page(statement, _prices.id, after_id, rows_max, ascending))]
+
+
+def _page(
+    statement: Select[Any], id_: ColumnElement[int], after_id: int | None, rows_max: int, up: bool
+) -> Select[Any]:
+    if after_id is not None:
+        statement = statement.where(id_ > after_id if up else id_ < after_id)
+    return statement.order_by(id_ if up else id_.desc()).limit(rows_max)
+
+
 def _price_row(row: Row[Any]) -> PriceRow:
     price = None
     if not row.unmetered:
@@ -75,6 +105,25 @@ def add_exchange_rate(connection: Connection, rate: ExchangeRate) -> int:
 def exchange_rates(connection: Connection) -> list[ExchangeRate]:
     """All of them, in the order in which they were entered."""
     return [ExchangeRate(*row) for row in connection.execute(select(tables.exchange_rates).order_by(_rates.id))]
+
+
+def page_of_exchange_rates(
+    connection: Connection,
+    from_currency: str | None,
+    to_currency: str | None,
+    after_id: int | None,
+    rows_max: int,
+    *,
+    ascending: bool,
+) -> list[ExchangeRate]:
+    statement = select(tables.exchange_rates)
+    if from_currency is not None:
+        statement = statement.where(_rates.from_currency == from_currency)
+    if to_currency is not None:
+        statement = statement.where(_rates.to_currency == to_currency)
+    return [
+        ExchangeRate(*row) for row in connection.execute(_page(statement, _rates.id, after_id, rows_max, ascending))
+    ]
 
 
 def _number(made: CursorResult[Any]) -> int:

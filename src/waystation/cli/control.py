@@ -110,10 +110,13 @@ async def _nobody_follows() -> None:
 def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
     """The control plane on the database of these settings, made if need be."""
     from waystation.accounts.service import Accounts
+    from waystation.catalogue.service import PriceList
     from waystation.http.v1.control import Control
     from waystation.http.v1.proving import Prover
+    from waystation.inventory import all_models
     from waystation.ledger.budgets.service import Budgets
     from waystation.ledger.credit.service import Credit
+    from waystation.ledger.rates.service import RateLimits
     from waystation.ledger.verify import verify
     from waystation.runtime.clock import Clock
     from waystation.runtime.ids import Ids
@@ -127,6 +130,9 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
             accounts=Accounts(clock, new_id),
             budgets=Budgets(clock, new_id),
             credit=Credit(clock, new_id),
+            limits=RateLimits(clock, new_id),
+            prices=PriceList(clock),
+            models=lambda: all_models(settings, opened.local_models()),
             signup_grant_nano=settings.money.signup_grant_nano,
             prover=Prover(lambda: database.read(verify)),
             follow=_nobody_follows,

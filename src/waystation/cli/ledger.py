@@ -18,7 +18,7 @@ from waystation.cli.common import (
 )
 from waystation.cli.periods import FROM_HELP, UNTIL_HELP, moment, organization_of
 from waystation.cli.words import say
-from waystation.settings_prices import read_price_text
+from waystation.metering.price_reading import read_price_text
 
 
 def add_to(app: typer.Typer) -> None:

@@ -25,6 +25,7 @@ COMMANDS = (
     "organizations",
     "budgets",
     "credit",
+    "limits",
     "usage",
     "invoices",
     "models",

@@ -19,8 +19,8 @@ from waystation.cli.words import say
 from waystation.engine.model import DEFAULT_CHAT_FILE, PINNED_FILES
 from waystation.engine.sources import ModelMissing
 from waystation.inventory import Added, check_gguf, is_there, local_models, local_offer
+from waystation.metering.price_reading import read_price_text
 from waystation.metering.price_text import written_price
-from waystation.settings_prices import read_price_text
 from waystation.settings_reader import nearest
 from waystation.terms import Price
 from waystation.wire.gguf import NotGguf

@@ -25,11 +25,11 @@ from waystation.cli.common import (
 from waystation.cli.models import PRICE_HELP
 from waystation.cli.words import say
 from waystation.inventory import all_models
+from waystation.metering.price_reading import read_price_text
 from waystation.metering.price_text import decimal_of, written_price
 from waystation.runtime.clock import Clock
 from waystation.settings import nano_of
 from waystation.settings_price_file import ListedPrice, read_price_list, seconds_of
-from waystation.settings_prices import read_price_text
 from waystation.settings_reader import nearest
 
 T = TypeVar("T")

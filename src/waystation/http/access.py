@@ -31,6 +31,7 @@ ACCESS: dict[str, Access] = {
     "GET /models": Access.KEY,
     "GET /models/{model:path}": Access.KEY,
     "POST /waystation/tokenize": Access.KEY,
+    "POST /waystation/estimate": Access.KEY,  # at the prices of its own project, or of its organization
     # OpenAI's admin API
     "GET /organization/projects": Access.ADMIN,
     "POST /organization/projects": Access.ADMIN,
@@ -39,6 +40,8 @@ ACCESS: dict[str, Access] = {
     "POST /organization/projects/{project_id}/archive": Access.ADMIN,
     "GET /organization/projects/{project_id}/api_keys": Access.ADMIN,
     "GET /organization/projects/{project_id}/api_keys/{key_id}": Access.ADMIN,
+    "GET /organization/projects/{project_id}/rate_limits": Access.ADMIN,
+    "POST /organization/projects/{project_id}/rate_limits/{rate_limit_id}": Access.ADMIN,
     "DELETE /organization/projects/{project_id}/api_keys/{key_id}": Access.ADMIN,
     # what it lacks
     "GET /waystation/organization": Access.ADMIN,
@@ -56,6 +59,15 @@ ACCESS: dict[str, Access] = {
     "GET /waystation/budgets/{budget_id}": Access.ADMIN,
     "POST /waystation/budgets/{budget_id}": Access.ADMIN,
     "DELETE /waystation/budgets/{budget_id}": Access.ADMIN,
+    "GET /waystation/rate_limits": Access.ADMIN,
+    "POST /waystation/rate_limits": Access.ADMIN,
+    "GET /waystation/rate_limits/{rate_limit_id}": Access.ADMIN,
+    "DELETE /waystation/rate_limits/{rate_limit_id}": Access.ADMIN,
+    "GET /waystation/prices": Access.ADMIN,
+    "POST /waystation/prices": Access.OPERATOR,  # nobody prices themselves
+    "GET /waystation/prices/effective": Access.KEY,
+    "GET /waystation/exchange_rates": Access.ADMIN,
+    "POST /waystation/exchange_rates": Access.OPERATOR,
     "GET /waystation/credit": Access.ADMIN,
     "GET /waystation/credit/grants": Access.ADMIN,
     "POST /waystation/credit/grants": Access.OPERATOR,  # nobody gives themselves credit

@@ -36,7 +36,7 @@ _EXPOSED = [
     "x-waystation-budget-clamped",
     "idempotent-replayed",
 ]
-_TOKENIZE_BYTES_MAX = 8 * 1024 * 1024
+_TEXTS_BYTES_MAX = 8 * 1024 * 1024
 
 
 class Auth(Protocol):
@@ -60,6 +60,7 @@ class Desk(msgspec.Struct):
     model_object: Callable[[Model], Any]
     document: Callable[[str], dict[str, Any]]  # given the URL under which it is asked for
     tokenize: Callable[[bytes], Awaitable[Any]]
+    estimate: Callable[[bytes, Caller], Awaitable[Any]]
     readiness: Callable[[], Awaitable[tuple[bool, dict[str, Any]]]]
     metrics: Callable[[], Awaitable[bytes]]
     new_request_id: Callable[[], str]
@@ -101,7 +102,11 @@ def build_app(desk: Desk) -> Starlette:
         return json_response(desk.model_object(desk.catalogue.named(request.path_params["model"])))
 
     async def tokenize(request: Request) -> Response:
-        return json_response(await desk.tokenize(await read_body(request, _TOKENIZE_BYTES_MAX)))
+        return json_response(await desk.tokenize(await read_body(request, _TEXTS_BYTES_MAX)))
+
+    async def estimate(request: Request) -> Response:
+        caller = desk.auth.identify_any(presented(request))
+        return json_response(await desk.estimate(await read_body(request, _TEXTS_BYTES_MAX), caller))
 
     async def call_options(request: Request) -> Response:
         if request.method == "OPTIONS":
@@ -113,7 +118,8 @@ def build_app(desk: Desk) -> Starlette:
 
     pages = {"/": home, "/health": health, "/ready": ready, "/version": version}
     pages |= {"/metrics": metrics, "/openapi.json": openapi}
-    beside = {"GET /models": models, "GET /models/{model:path}": model, "POST /waystation/tokenize": tokenize}
+    beside = {"GET /models": models, "GET /models/{model:path}": model}
+    beside |= {"POST /waystation/tokenize": tokenize, "POST /waystation/estimate": estimate}
     routes: list[BaseRoute] = [Route(path, _admitted(desk, f"GET {path}", page)) for path, page in pages.items()]
     for prefix in PREFIXES:
         for label, page in beside.items():

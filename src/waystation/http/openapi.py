@@ -14,6 +14,7 @@ from waystation.wire.answers import ChatCompletion, ChatCompletionChunk, Complet
 from waystation.wire.chat import ChatRequest
 from waystation.wire.completions import CompletionRequest
 from waystation.wire.embeddings import EmbeddingsRequest
+from waystation.wire.estimate import EstimateRequest, Estimation
 from waystation.wire.models import ModelList, ModelObject
 from waystation.wire.tokenize import Tokenization, TokenizeRequest
 
@@ -23,6 +24,7 @@ _STRUCTS = (
     CompletionRequest,
     EmbeddingsRequest,
     TokenizeRequest,
+    EstimateRequest,
     ChatCompletion,
     ChatCompletionChunk,
     Completion,
@@ -30,6 +32,7 @@ _STRUCTS = (
     ModelObject,
     ModelList,
     Tokenization,
+    Estimation,
     ErrorBody,
 )
 _TAGS = ("Chat", "Completions", "Embeddings", "Models", "Waystation", "Server", "Administration")
@@ -58,6 +61,11 @@ _CONTROL_ERRORS = {
     429: "This is being done already; `retry-after-ms` says when to try again.",
     500: _CALL_ERRORS[500],
     503: "The database can't be used; `retry-after` says when to try again.",
+}
+_WHO = {
+    Access.KEY: "For any key.",
+    Access.ADMIN: "For admin keys.",
+    Access.OPERATOR: "For the operator: the first organization's admin keys.",
 }
 _READ_ERRORS = {code: _CALL_ERRORS[code] for code in (401, 403, 404, 500, 503)}
 
@@ -107,6 +115,15 @@ def _calls() -> dict[str, Any]:
                 "createTokenization", "Waystation", "Count a text's tokens.", TokenizeRequest, Tokenization
             )
         },
+        "/v1/waystation/estimate": {
+            "post": _operation(
+                "createEstimate",
+                "Waystation",
+                "Say what a call may cost this key, before it is made.",
+                EstimateRequest,
+                Estimation,
+            )
+        },
     }
 
 
@@ -154,7 +171,7 @@ def _control() -> dict[str, Any]:
 
 
 def _resource(resource: Resource) -> dict[str, Any]:
-    operator = ACCESS[f"{resource.method} {resource.path}"] is Access.OPERATOR
+    access = ACCESS[f"{resource.method} {resource.path}"]
     names = [part[1:-1] for part in resource.path.split("/") if part.startswith("{")]
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": "Its id."}
@@ -164,10 +181,11 @@ def _resource(resource: Resource) -> dict[str, Any]:
         "operationId": resource.name,
         "tags": ["Administration"],
         "summary": resource.says,
-        "description": "For the operator: the first organization's admin keys." if operator else "For admin keys.",
-        "security": [{"AdminApiKeyAuth": []}],
+        "description": _WHO[access],
         "parameters": parameters,
     }
+    if access is not Access.KEY:  # else as the whole document has it
+        operation["security"] = [{"AdminApiKeyAuth": []}]
     if resource.request is not None:
         operation["requestBody"] = {
             "required": True,

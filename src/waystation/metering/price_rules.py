@@ -9,6 +9,7 @@ from waystation.terms import Price
 RATE_NANO_PER_MILLION_MAX = 10**13  # 10 000 units of the currency for a million tokens
 UNIT_NANO_MAX = 10**12  # 1 000 units of the currency for one image or one call
 STEPS_MAX = 8
+STEP_TOKENS_MAX = 10**9  # of input, from which a step holds
 TIERS_MAX = 8
 TIER_CHARS_MAX = 32
 
@@ -72,6 +73,8 @@ def _check_amounts(price: Price) -> None:
 
 def _check_steps(price: Price) -> None:
     bounds = [step.above_input_tokens for step in price.steps]
+    if any(bound > STEP_TOKENS_MAX for bound in bounds):
+        raise _wrong(f"A step begins above at most {STEP_TOKENS_MAX} input tokens.")
     if any(bound < 1 for bound in bounds) or any(low >= high for low, high in pairwise(bounds)):
         raise _wrong("The steps of a price rise: each begins above more input tokens than the one before.")
 

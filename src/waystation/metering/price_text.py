@@ -1,4 +1,4 @@
-"""Prices and amounts as people write them: decimal text, never a float. Reading them is `settings_prices.py`."""
+"""Prices and amounts as people write them: decimal text, never a float. Reading them is `price_reading.py`."""
 
 from typing import Any
 

@@ -54,9 +54,7 @@ def listing(kind: Callable[..., L], page: Page, objects: Sequence[Any]) -> L:
 
 def read_page(query: Mapping[str, str]) -> Page:
     """`after`, `limit` and `order` of a query. Raises InvalidRequest."""
-    after = query.get("after", "")
-    if after and not is_id(after):
-        raise InvalidRequest("Invalid 'after': it is the id of an object of this list.", param="after")
+    after = read_id(query, "after")
     limit = query.get("limit", str(LIMIT_DEFAULT))
     if not _DIGITS.fullmatch(limit) or not 1 <= int(limit) <= LIMIT_MAX:
         raise InvalidRequest(f"Invalid 'limit': it is a whole number from 1 to {LIMIT_MAX}.", param="limit")
@@ -64,6 +62,14 @@ def read_page(query: Mapping[str, str]) -> Page:
     if order not in ("asc", "desc"):
         raise InvalidRequest("Invalid 'order': it is 'asc' or 'desc'.", param="order")
     return Page(after, int(limit), order == "asc")
+
+
+def read_id(query: Mapping[str, str], name: str) -> str:
+    """An id of a query; empty when it is left out. Raises InvalidRequest."""
+    value = query.get(name, "")
+    if value and not is_id(value):
+        raise InvalidRequest(f"Invalid '{name}': it is the id of an object of this list.", param=name)
+    return value
 
 
 def is_id(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Budgets, credit, organizations and projects from outside: what the commands print, and how they end."""
+"""Budgets, credit, rate limits, organizations and projects from outside: what the commands print, and how they end."""
 
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,23 @@ def test_a_budget_is_set_raised_listed_and_removed(tmp_path: Path) -> None:
     assert "20.00 USD/month（仅预警）" in line
     assert told(tmp_path, "budgets", "remove", first["id"])["deleted"] is True
     assert [budget["id"] for budget in told(tmp_path, "budgets", "list")] == [each["id"]]
+
+
+def test_limits_are_set_set_anew_listed_and_removed(tmp_path: Path) -> None:
+    project = told(tmp_path, "projects", "create", "Search")
+    first = told(tmp_path, "limits", "set", "--project", "Search", "--requests", "60", "--tokens", "90000")
+    again = told(tmp_path, "limits", "set", "--project", "Search", "--requests", "5", "--streams", "2")
+    assert (first["scope"], first["subject"], first["max_tokens_per_1_minute"]) == ("project", project["id"], 90_000)
+    assert (again["id"], again["max_requests_per_1_minute"], again["max_concurrent_streams"]) == (first["id"], 5, 2)
+    assert again["max_tokens_per_1_minute"] is None
+    whole = told(tmp_path, "limits", "set", "--model", "m", "--requests-per-day", "0")
+    assert (whole["scope"], whole["model"], whole["max_requests_per_1_day"]) == ("organization", "m", 0)
+    assert [each["id"] for each in told(tmp_path, "limits", "list")] == sorted([first["id"], whole["id"]])
+    assert [each["id"] for each in told(tmp_path, "limits", "list", "--project", "Search")] == [first["id"]]
+    line = waystation("limits", "list", "--project", "Search", home=tmp_path, environ={"LANG": "zh_CN.UTF-8"}).out
+    assert line.endswith("5 请求/分钟, 2 并发流\n")
+    assert told(tmp_path, "limits", "remove", first["id"])["deleted"] is True
+    assert [each["id"] for each in told(tmp_path, "limits", "list")] == [whole["id"]]
 
 
 def test_an_organization_is_made_with_credit_and_gets_more(tmp_path: Path) -> None:
@@ -77,6 +94,13 @@ def test_a_project_is_changed_and_archived(tmp_path: Path) -> None:
         (["budgets", "set", "--cap", "1", "--project", "Nope"], 1, "There is no project 'Nope'"),
         (["budgets", "set", "--cap", "1", "--key", "key_none"], 1, "There is no key 'key_none'"),
         (["budgets", "remove", "bdg_none"], 1, "There is no budget 'bdg_none'"),
+        (["limits", "set"], 2, "at least one limit"),
+        (["limits", "set", "--requests", "-1"], 2, "--requests"),
+        (["limits", "set", "--requests", "1e3"], 2, "--requests"),
+        (["limits", "set", "--requests", "1", "--key", "key_1", "--project", "p"], 2, "--key stands alone"),
+        (["limits", "set", "--requests", "1", "--key", "key_none"], 1, "There is no key 'key_none'"),
+        (["limits", "set", "--requests", "1", "--project", "Nope"], 1, "There is no project 'Nope'"),
+        (["limits", "remove", "rl_none"], 1, "There is no rate limit 'rl_none'"),
         (["credit", "grant", "5"], 2, "--organization"),
         (["credit", "grant", "5", "--organization", "Nope"], 1, "There is no organization 'Nope'"),
         (["credit", "grant", "5", "--organization", "Default organization"], 1, "postpaid"),

@@ -1,5 +1,6 @@
 """Who may ask for what: every URL of the app has its access, and keeps to it."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from waystation.http.access import ACCESS, Access
 from waystation.http.routes import CALL_ROUTES, PREFIXES
 
 ID = "x_0123456789"
+LIMITS, RPM = "/waystation/rate_limits", "max_requests_per_1_minute"
 
 
 def bare(path: str) -> str:
@@ -46,11 +48,12 @@ def test_nobody_gets_further_than_their_key_goes(tmp_path: Path) -> None:
             method, path = label.split(" ")
             if access in (Access.PUBLIC, Access.MACHINE, Access.CALL) or "{model" in path:
                 continue
-            for part in ("project_id", "key_id", "budget_id", "code_id"):
-                path = path.replace(f"{{{part}}}", ID)
+            path = re.sub(r"\{\w+\}", ID, path)
             statuses = [(await s.ask(method, path, key=key)).status for key in ("", wrong, s.key, other_admin)]
             assert statuses[:2] == [401, 401], label
-            if access is Access.ADMIN:
+            if access is Access.KEY:
+                assert not {401, 403} & set(statuses[2:]), label
+            elif access is Access.ADMIN:
                 assert statuses[2] == 403, label
             elif access is Access.OPERATOR:
                 assert statuses[2:] == [403, 403], label
@@ -77,11 +80,19 @@ def test_what_is_another_organizations_is_not_there(tmp_path: Path) -> None:
         organization_id, admin, _ = await s.new_organization()
         budget = await s.post("/waystation/budgets", {"scope": "organization", "window": "day", "cap": "1"})
         key = await s.post("/waystation/keys", {"name": "k", "project_id": s.project_id})
+        limit = await s.post(LIMITS, {"scope": "project", "subject": s.project_id, RPM: 5})
         project = f"/organization/projects/{s.project_id}"
         asked = [
             ("GET", f"/waystation/budgets/{budget['id']}", None),
             ("POST", f"/waystation/budgets/{budget['id']}", {"cap": "9"}),
             ("DELETE", f"/waystation/budgets/{budget['id']}", None),
+            ("GET", f"{LIMITS}/{limit['id']}", None),
+            ("DELETE", f"{LIMITS}/{limit['id']}", None),
+            ("POST", LIMITS, {"scope": "organization", "subject": s.organization_id, RPM: 0}),
+            ("POST", LIMITS, {"scope": "project", "subject": s.project_id, RPM: 0}),
+            ("POST", LIMITS, {"scope": "key", "subject": key["id"], RPM: 0}),
+            ("GET", f"{project}/rate_limits", None),
+            ("POST", f"{project}/rate_limits/{limit['id']}", {RPM: 0}),
             ("GET", project, None),
             ("POST", project, {"name": "Mine"}),
             ("POST", f"{project}/archive", None),
@@ -98,7 +109,11 @@ def test_what_is_another_organizations_is_not_there(tmp_path: Path) -> None:
         for method, path, body in asked:
             said = await s.ask(method, path, body, key=admin)
             assert said.status == 404, (method, path, said)
-        for path in ("/waystation/budgets", "/waystation/credit", "/waystation/keys", "/organization/projects"):
+        mine = await s.get("/organization/projects", key=admin)
+        path = f"/organization/projects/{mine['data'][0]['id']}/rate_limits/{limit['id']}"
+        assert (await s.ask("POST", path, {RPM: 0}, key=admin)).status == 404, "through a project of one's own"
+        lists = ("/waystation/budgets", LIMITS, "/waystation/credit", "/waystation/keys", "/organization/projects")
+        for path in lists:
             said = await s.ask("GET", path, key=admin, organization_id=s.organization_id)
             assert said.error == (404, "not_found", "organization_id"), path
             assert (await s.ask("GET", path, organization_id=organization_id)).status == 200, "the operator's may"

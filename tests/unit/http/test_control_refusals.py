@@ -7,8 +7,19 @@ from tests.unit.http.control_stand import Said, Stand, stand
 
 BUDGET = {"scope": "organization", "window": "month"}
 BUDGETS, GRANTS, CODES = "/waystation/budgets", "/waystation/credit/grants", "/waystation/credit/codes"
+LIMITS, RPM = "/waystation/rate_limits", "max_requests_per_1_minute"
+PRICES, RATES = "/waystation/prices", "/waystation/exchange_rates"
 KEYS, ORGANIZATION, PROJECTS = "/waystation/keys", "/waystation/organization", "/organization/projects"
 
+ONE_NANO, OUTPUT = {"input_nano_per_million": 1, "output_nano_per_million": "1"}, "rates.output_nano_per_million"
+ENDLESS = {"above": 10**40, "input": "1", "output": "1"}
+CONFIG = """
+[providers.p]
+base_url = "http://127.0.0.1:9/v1"
+[models.m]
+provider = "p"
+price = { currency = "USD", input = "2.50", output = "10" }
+"""
 # The path, the body, and what is said: the code and the parameter of a 400.
 REFUSED: list[tuple[str, Any, str | None, str | None]] = [
     (BUDGETS, {**BUDGET, "cap": "1", "capp": 1}, "unknown_parameter", "capp"),
@@ -55,6 +66,52 @@ REFUSED: list[tuple[str, Any, str | None, str | None]] = [
     (CODES, {"amount": "1", "credit_expires_at": 5}, None, "credit_expires_at"),
     ("/waystation/credit/redeem", {}, "missing_required_parameter", "code"),
     ("/waystation/credit/redeem", {"code": "x" * 101}, "string_above_max_length", "code"),
+    (LIMITS, {"scope": "organization"}, "missing_required_parameter", RPM),
+    (LIMITS, {"scope": "organization", RPM: None}, "missing_required_parameter", RPM),
+    (LIMITS, {"scope": "organization", RPM: -1}, "integer_below_min_value", RPM),
+    (LIMITS, {"scope": "organization", RPM: 10**10 + 1}, "integer_above_max_value", RPM),
+    (LIMITS, {"scope": "organization", RPM: 1.5}, "invalid_type", RPM),
+    (LIMITS, {"scope": "organization", RPM: "60"}, "invalid_type", RPM),
+    (LIMITS, {"scope": "organization", "max_request_per_1_minute": 5}, "unknown_parameter", "max_request_per_1_minute"),
+    (LIMITS, {"scope": "end_user", "subject": "u", RPM: 5}, "invalid_value", "scope"),
+    (LIMITS, {"scope": "key", RPM: 5}, "missing_required_parameter", "subject"),
+    (LIMITS, {"scope": "organization", RPM: 5, "model": ""}, None, "model"),
+    (LIMITS, {"scope": "organization", RPM: 5, "model": "m" * 201}, None, "model"),
+    (PRICES, {"model": "m"}, "missing_required_parameter", "price"),
+    (PRICES, {"price": 0}, None, None),
+    (PRICES, {"model": "none", "price": 0}, "model_not_found", "model"),
+    (PRICES, {"model": "m", "price": 0, "rates": ONE_NANO}, "invalid_value", "rates"),
+    (PRICES, {"model": "m", "price": 5}, "invalid_value", "price"),
+    (PRICES, {"model": "m", "price": 0.5}, "invalid_type", "price"),
+    (PRICES, {"model": "m", "price": True}, "invalid_type", "price"),
+    (PRICES, {"model": "m", "price": "cheap"}, "invalid_value", "price"),
+    (PRICES, {"model": "m", "price": "{input={" + "a={" * 5_000}, "invalid_value", "price"),
+    (PRICES, {"model": "m", "price": {"input": "1"}}, "invalid_value", "price"),
+    (PRICES, {"model": "m", "price": {"input": 1.5, "output": "1"}}, "invalid_value", "price"),
+    (PRICES, {"model": "m", "price": {"input": "1" * 60_000, "output": "1"}}, "invalid_value", "price"),
+    (PRICES, {"model": "m", "price": {"input": ["1" * 9_000], "output": "1"}}, "invalid_value", "price"),
+    (PRICES, {"model": "m", "price": {"input": "-1", "output": "1"}}, "invalid_value", "price"),
+    (PRICES, {"model": "m", "price": {"input": "10001", "output": "1"}}, "invalid_value", "price"),
+    (PRICES, {"model": "m", "price": {"input": "1", "output": "1", "currency": "EUR"}}, "invalid_value", "price"),
+    (PRICES, {"model": "m", "price": {"input": "1", "output": "1", "inputt": "1"}}, "invalid_value", "price"),
+    (PRICES, {"model": "m", "price": {"input": "1", "output": "1", "steps": [ENDLESS]}}, "invalid_value", "price"),
+    (PRICES, {"model": "m", "rates": {"input_nano_per_million": 1}}, "missing_required_parameter", OUTPUT),
+    (PRICES, {"model": "m", "rates": ONE_NANO | {"request_nano": "1.5"}}, "invalid_value", "rates.request_nano"),
+    (PRICES, {"model": "m", "rates": ONE_NANO | {"request_nano": 10**15}}, None, "price"),
+    (PRICES, {"model": "m", "rates": ONE_NANO | {"request_nano": 10**30}}, None, "price"),
+    (PRICES, {"model": "m", "rates": ONE_NANO | {"request_nano": -1}}, None, "price"),
+    (PRICES, {"model": "m", "price": 0, "effective_at": -1}, "integer_below_min_value", "effective_at"),
+    (PRICES, {"model": "m", "price": 0, "effective_at": 10**30}, "integer_above_max_value", "effective_at"),
+    (PRICES, {"model": "m", "price": 0, "source": ""}, "empty_string", "source"),
+    (PRICES, {"model": "m", "price": 0, "source": "a\nb"}, None, "source"),
+    (PRICES, {"model": "m", "price": 0, "organization_id": "org-none"}, None, "organization_id"),
+    (PRICES, {"model": "m", "price": 0, "project_id": "proj_none"}, None, "project_id"),
+    (RATES, {"from_currency": "USD", "to_currency": "CNY"}, "missing_required_parameter", "rate"),
+    (RATES, {"from_currency": "USD", "to_currency": "USD", "rate": "1"}, None, "to_currency"),
+    (RATES, {"from_currency": "USD", "to_currency": "EUR", "rate": "1"}, "invalid_value", "to_currency"),
+    (RATES, {"from_currency": "USD", "to_currency": "CNY", "rate": "0"}, None, "rate"),
+    (RATES, {"from_currency": "USD", "to_currency": "CNY", "rate": 7.2}, "invalid_type", "rate"),
+    (RATES, {"from_currency": "USD", "to_currency": "CNY", "rate_nano": 10**30}, None, "rate"),
     (KEYS, {"name": "k"}, "invalid_value", "project_id"),
     (KEYS, {"name": "k", "admin": True, "project_id": "proj_x"}, "invalid_value", "project_id"),
     (KEYS, {"name": " ", "admin": True}, None, "name"),
@@ -88,6 +145,9 @@ NOT_THERE = [
     ("GET", f"{BUDGETS}/%E4%BD%A0", "budget_id"),
     ("DELETE", f"{BUDGETS}/bdg_none", "budget_id"),
     ("DELETE", f"{CODES}/code_none", "code_id"),
+    ("GET", f"{LIMITS}/rl_none", "rate_limit_id"),
+    ("DELETE", f"{LIMITS}/rl_none", "rate_limit_id"),
+    ("GET", f"{PROJECTS}/proj_none/rate_limits", "project_id"),
     ("GET", f"{PROJECTS}/proj_none", "project_id"),
     ("POST", f"{PROJECTS}/proj_none/archive", "project_id"),
     ("GET", f"{KEYS}/key_none", "key_id"),
@@ -100,7 +160,9 @@ def test_what_makes_no_sense_is_a_400_that_names_the_parameter(tmp_path: Path) -
         before = await everything(s)
         for path, body, code, param in REFUSED:
             said = await s.ask("POST", path, body)
-            assert said.error == (400, code, param), (path, body, said.body)
+            status = 404 if code == "model_not_found" else 400
+            assert said.error == (status, code, param), (path, str(body)[:500], said.body)
+            assert len(said.body["error"]["message"]) < 1_000
             check_form(said)
         for data in NOT_JSON:
             said = await s.ask("POST", BUDGETS, data=data)
@@ -114,7 +176,7 @@ def test_what_makes_no_sense_is_a_400_that_names_the_parameter(tmp_path: Path) -
             assert said.error == (404, "not_found", param), path
         assert await everything(s) == before
 
-    stand(tmp_path, story)
+    stand(tmp_path, story, CONFIG)
 
 
 def test_a_body_is_bounded_and_a_wrong_method_is_told_the_right_ones(tmp_path: Path) -> None:
@@ -128,7 +190,7 @@ def test_a_body_is_bounded_and_a_wrong_method_is_told_the_right_ones(tmp_path: P
     stand(tmp_path, story)
 
 
-def test_nobody_gives_themselves_credit_or_trust(tmp_path: Path) -> None:
+def test_nobody_gives_themselves_credit_or_trust_or_a_price(tmp_path: Path) -> None:
     async def story(s: Stand) -> None:
         organization_id, admin, _ = await s.new_organization()
         asked = [
@@ -137,6 +199,9 @@ def test_nobody_gives_themselves_credit_or_trust(tmp_path: Path) -> None:
             (ORGANIZATION, {"overdraft": "1000"}),
             (ORGANIZATION, {"postpaid": True}),
             ("/waystation/organizations", {"name": "Another sign-up"}),
+            (PRICES, {"model": "m", "price": 0}),
+            (PRICES, {"model": "m", "price": "unmetered", "organization_id": organization_id}),
+            (RATES, {"from_currency": "CNY", "to_currency": "USD", "rate": "0.000000001"}),
         ]
         for path, body in asked:
             said = await s.ask("POST", path, body, key=admin)
@@ -159,7 +224,18 @@ def test_no_organization_is_granted_more_than_its_books_can_hold(tmp_path: Path)
 
 
 async def everything(s: Stand) -> list[Any]:
-    paths = (BUDGETS, KEYS, ORGANIZATION, PROJECTS, CODES, "/waystation/organizations", "/waystation/credit")
+    paths = (
+        BUDGETS,
+        LIMITS,
+        PRICES,
+        RATES,
+        KEYS,
+        ORGANIZATION,
+        PROJECTS,
+        CODES,
+        "/waystation/organizations",
+        "/waystation/credit",
+    )
     return [await s.get(path) for path in paths]
 
 

@@ -32,6 +32,7 @@ from waystation.wire.answers import (
 from waystation.wire.chat import read_chat
 from waystation.wire.completions import read_completion
 from waystation.wire.embeddings import read_embeddings
+from waystation.wire.estimate import read_estimate
 from waystation.wire.read import Reader
 from waystation.wire.tokenize import read_tokenize
 
@@ -43,6 +44,7 @@ ROUTES = {
     "get /v1/models": "listModels",
     "get /v1/models/{model}": "retrieveModel",
     "post /v1/waystation/tokenize": "createTokenization",
+    "post /v1/waystation/estimate": "createEstimate",
     "get /health": "getHealth",
     "get /ready": "getReady",
     "get /metrics": "getMetrics",
@@ -57,6 +59,8 @@ ROUTES = {
     "get /v1/organization/projects/{project_id}/api_keys": "list-project-api-keys",
     "get /v1/organization/projects/{project_id}/api_keys/{key_id}": "retrieve-project-api-key",
     "delete /v1/organization/projects/{project_id}/api_keys/{key_id}": "delete-project-api-key",
+    "get /v1/organization/projects/{project_id}/rate_limits": "list-project-rate-limits",
+    "post /v1/organization/projects/{project_id}/rate_limits/{rate_limit_id}": "update-project-rate-limits",
     # what it lacks
     "get /v1/waystation/projects/{project_id}": "retrieveProjectSettings",
     "post /v1/waystation/projects/{project_id}": "updateProjectSettings",
@@ -73,6 +77,15 @@ ROUTES = {
     "get /v1/waystation/budgets/{budget_id}": "retrieveBudget",
     "post /v1/waystation/budgets/{budget_id}": "updateBudget",
     "delete /v1/waystation/budgets/{budget_id}": "deleteBudget",
+    "get /v1/waystation/rate_limits": "listRateLimits",
+    "post /v1/waystation/rate_limits": "setRateLimit",
+    "get /v1/waystation/rate_limits/{rate_limit_id}": "retrieveRateLimit",
+    "delete /v1/waystation/rate_limits/{rate_limit_id}": "deleteRateLimit",
+    "get /v1/waystation/prices": "listPrices",
+    "post /v1/waystation/prices": "createPrice",
+    "get /v1/waystation/prices/effective": "retrieveEffectivePrice",
+    "get /v1/waystation/exchange_rates": "listExchangeRates",
+    "post /v1/waystation/exchange_rates": "createExchangeRate",
     "get /v1/waystation/credit": "retrieveCredit",
     "get /v1/waystation/credit/grants": "listGrants",
     "post /v1/waystation/credit/grants": "createGrant",
@@ -87,6 +100,7 @@ READERS: dict[str, Any] = {
     "/v1/completions": read_completion,
     "/v1/embeddings": read_embeddings,
     "/v1/waystation/tokenize": read_tokenize,
+    "/v1/waystation/estimate": read_estimate,
 } | {f"/v1{each.path}": Reader(each.request).read for each in RESOURCES if each.request is not None}
 
 

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from waystation.accounts.service import Accounts
+from waystation.catalogue.service import PriceList
 from waystation.errors import ApiError, Forbidden, NotFound
 from waystation.http.v1.proving import Prover
 from waystation.ledger.budgets.service import Budgets
 from waystation.ledger.credit.service import Credit
-from waystation.terms import Caller
+from waystation.ledger.rates.service import RateLimits
+from waystation.terms import Caller, Model
 from waystation.wire.listing import Page, is_id, read_flag, read_page
 
 T = TypeVar("T")
@@ -34,13 +36,16 @@ class Clock(Protocol):
 
 
 class Control(msgspec.Struct, kw_only=True):
-    """The services, and how to run their verbs. What joins later (prices, limits, invoices) is a field here."""
+    """The services, and how to run their verbs. What joins later is a field here."""
 
     database: Database
     clock: Clock
     accounts: Accounts
     budgets: Budgets
     credit: Credit
+    limits: RateLimits
+    prices: PriceList
+    models: Callable[[], Mapping[str, Model]]  # those of now, by name
     signup_grant_nano: int
     prover: Prover
     follow: Callable[[], Awaitable[object]]  # has this worker know what was just changed

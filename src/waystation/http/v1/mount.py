@@ -19,6 +19,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Auth(Protocol):
+    def identify_any(self, call: Any) -> Caller: ...
     def identify_admin(self, call: Any) -> Caller: ...
 
 
@@ -41,7 +42,8 @@ def _endpoint(methods: dict[str, Resource], control: Control, auth: Auth) -> End
     async def answer(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         resource = methods[method]
-        caller = auth.identify_admin(presented(request))
+        identify = auth.identify_any if access[method] is Access.KEY else auth.identify_admin
+        caller = identify(presented(request))
         if access[method] is Access.OPERATOR and not await control.is_operator(caller):
             raise operator_only("This")
         asked = await _asked(request, resource, caller, control)

@@ -1,6 +1,6 @@
 """All resources of the control plane. A new one is a file beside this one, a line here and lines in `http/access.py`."""
 
-from waystation.http.v1 import budgets, credit, keys, ledger, organizations, projects
+from waystation.http.v1 import budgets, credit, keys, ledger, limits, organizations, prices, projects
 from waystation.http.v1.control import Resource
 
 RESOURCES: tuple[Resource, ...] = (
@@ -9,5 +9,7 @@ RESOURCES: tuple[Resource, ...] = (
     *organizations.RESOURCES,
     *budgets.RESOURCES,
     *credit.RESOURCES,
+    *limits.RESOURCES,
+    *prices.RESOURCES,
     *ledger.RESOURCES,
 )

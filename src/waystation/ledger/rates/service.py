@@ -1,18 +1,19 @@
-"""What can be done with rate limits: set, listed, removed. Each verb runs in the transaction that it is given."""
+"""What can be done with rate limits: set, changed, listed, removed. Each verb runs in the transaction that it is given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
+import msgspec
 from sqlalchemy import Connection
 
-from waystation.errors import InvalidRequest
+from waystation.errors import InvalidRequest, NotFound
 from waystation.ledger.rates import store
 from waystation.ledger.rates.model import SCOPES, RateLimit, check_limits
 
 TOPIC = "rate_limits"  # of changes: the subject is the limit's id
 LIMITS_PER_SUBJECT_MAX = 100  # of a key, a project or an organization: one for each model, and one for all of them
 MODEL_CHARS_MAX = 200
-LIST_ROWS_MAX = 100
+LIST_ROWS_MAX = 101  # a page, and one more that tells whether there are more
 
 
 class Now(Protocol):
@@ -37,7 +38,7 @@ class RateLimits:
     ) -> RateLimit:
         """Give a subject these limits, in the place of those that it has for the model (None: all models together).
 
-        What was used stays used. Raises InvalidRequest with `param`.
+        What was used stays used. Raises InvalidRequest with `param`, NotFound for the subject.
         """
         checked = check_limits(limits)
         _check_subject(connection, organization_id, scope, subject)
@@ -57,6 +58,19 @@ class RateLimits:
         store.record_change(connection, TOPIC, limit.id, now)
         return limit
 
+    def change_limit(
+        self, connection: Connection, organization_id: str, limit_id: str, changes: Mapping[str, int]
+    ) -> RateLimit:
+        """Put these limits in the place of those of the same names; the others stay. Raises InvalidRequest, NotFound."""
+        known = self.limit(connection, organization_id, limit_id)
+        if not changes:
+            return known
+        now = self._clock.now_s()
+        limit = msgspec.structs.replace(known, limits=check_limits({**known.limits, **changes}), updated_at=now)
+        store.update_limit(connection, limit)
+        store.record_change(connection, TOPIC, limit.id, now)
+        return limit
+
     def limits(
         self,
         connection: Connection,
@@ -64,25 +78,30 @@ class RateLimits:
         *,
         scope: str | None = None,
         subject: str | None = None,
+        model: str | None = None,
         after: str = "",
+        before: str = "",
         rows_max: int = LIST_ROWS_MAX,
+        ascending: bool = True,
     ) -> list[RateLimit]:
-        """An organization's limits after an id, the oldest first; at most LIST_ROWS_MAX. Raises InvalidRequest."""
+        """An organization's limits after an id (where `ascending` is False, those made before it) and, by time, before
+        another one; at most LIST_ROWS_MAX. `model`: only those for this model alone. Raises InvalidRequest."""
         if scope is not None and scope not in SCOPES:
             raise _unknown_scope(scope)
         if not 1 <= rows_max <= LIST_ROWS_MAX:
             raise InvalidRequest(f"Invalid 'limit': expected an integer from 1 to {LIST_ROWS_MAX}.", param="limit")
-        return store.limits(connection, organization_id, scope, subject, after, rows_max)
+        which = {"scope": scope, "subject": subject, "model": model}
+        return store.limits(connection, organization_id, which, after, before, rows_max, ascending=ascending)
 
     def limit(self, connection: Connection, organization_id: str, limit_id: str) -> RateLimit:
-        """Raises InvalidRequest when the organization has none of that id."""
+        """Raises NotFound when the organization has none of that id."""
         found = store.limit_by_id(connection, organization_id, limit_id)
         if found is None:
-            raise InvalidRequest(f"There is no rate limit {limit_id[:80]!r}.", param="rate_limit_id")
+            raise NotFound(f"There is no rate limit {limit_id[:80]!r}.", param="rate_limit_id")
         return found
 
     def remove_limit(self, connection: Connection, organization_id: str, limit_id: str) -> None:
-        """Raises InvalidRequest when the organization has none of that id (any more)."""
+        """Raises NotFound when the organization has none of that id (any more)."""
         limit = self.limit(connection, organization_id, limit_id)
         now = self._clock.now_s()
         store.remove_limit(connection, limit.id, now)
@@ -93,7 +112,7 @@ def _check_subject(connection: Connection, organization_id: str, scope: str, sub
     if scope not in SCOPES:
         raise _unknown_scope(scope)
     if not store.subject_exists(connection, organization_id, scope, subject):
-        raise InvalidRequest(f"There is no {scope} {subject[:80]!r} in this organization.", param="subject")
+        raise NotFound(f"There is no {scope} {subject[:80]!r} in this organization.", param="subject")
 
 
 def _check_model(model: str | None) -> None:

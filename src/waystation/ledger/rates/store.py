@@ -82,20 +82,24 @@ def count_of_subject(connection: Connection, scope: str, subject: str) -> int:
 def limits(
     connection: Connection,
     organization_id: str,
-    scope: str | None,
-    subject: str | None,
+    which: Mapping[str, str | None],
     after_id: str,
+    before_id: str,
     rows_max: int,
+    *,
+    ascending: bool,
 ) -> list[RateLimit]:
-    """In the order of their ids, which is that of their making."""
-    statement = select(*_COLUMNS).where(
-        _limits.organization_id == organization_id, _limits.removed_at.is_(None), _limits.id > after_id
-    )
-    if scope is not None:
-        statement = statement.where(_limits.scope == scope)
-    if subject is not None:
-        statement = statement.where(_limits.subject == subject)
-    return [_limit(row) for row in connection.execute(statement.order_by(_limits.id).limit(rows_max))]
+    """In the order of their ids, which is that of their making. `which`: values of columns; None: any."""
+    statement = select(*_COLUMNS).where(_limits.organization_id == organization_id, _limits.removed_at.is_(None))
+    for name, value in which.items():
+        if value is not None:
+            statement = statement.where(_limits[name] == value)
+    if after_id:
+        statement = statement.where(_limits.id > after_id if ascending else _limits.id < after_id)
+    if before_id:
+        statement = statement.where(_limits.id < before_id)
+    statement = statement.order_by(_limits.id if ascending else _limits.id.desc())
+    return [_limit(row) for row in connection.execute(statement.limit(rows_max))]
 
 
 def limits_by_id(connection: Connection, limit_ids: Sequence[str]) -> list[RateLimit]:

@@ -10,6 +10,7 @@ from waystation.terms import Price, Step
 from waystation.wire.money import nano_of
 
 CURRENCIES = ("USD", "CNY")
+VALUE_CHARS_MAX = 200  # of what somebody wrote, in a complaint about it
 
 FREE = Price(currency="USD", input_nano_per_million=0, output_nano_per_million=0, cached_input_nano_per_million=0)
 
@@ -25,7 +26,7 @@ def read_price(value: Any) -> Price | None:
         return FREE
     if not isinstance(value, dict):
         raise ValueError(
-            f'is {value!r}; it must be {{ currency = "USD", input = "2.50", output = "10.00" }}, 0 or "unmetered"'
+            f'is {_told(value)}; it must be {{ currency = "USD", input = "2.50", output = "10.00" }}, 0 or "unmetered"'
         )
     try:
         return check_price(_read_table(value))
@@ -44,6 +45,8 @@ def read_price_text(text: str) -> Price | None:
     if text.startswith("{"):
         try:
             return read_price(tomllib.loads(f"price = {text}")["price"])
+        except RecursionError:
+            raise ValueError("is no TOML table: it is too deep") from None
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"is no TOML table: {error}") from None
     if "=" not in text:
@@ -61,7 +64,7 @@ def _read_table(value: dict[str, Any], currency: str | None = None) -> Price:
     if currency is None:
         currency = value.get("currency", "USD")
         if currency not in CURRENCIES:
-            raise ValueError(f"has the currency {currency!r}; it must be one of {', '.join(CURRENCIES)}")
+            raise ValueError(f"has the currency {_told(currency)}; it must be one of {', '.join(CURRENCIES)}")
     amounts = {name: _amount(name, value[name]) for name in (*TOKEN_RATES, *UNITS) if name in value}
     if "input" not in amounts or "output" not in amounts:
         raise ValueError("needs both input and output; an embedding model's output is 0")
@@ -103,9 +106,15 @@ def _amount(part: str, value: Any) -> int:
         value = str(value)
     if not isinstance(value, str):
         raise ValueError(
-            f'has {part} = {value!r}; write amounts in quotes, as {part} = "2.50", so that they stay exact'
+            f'has {part} = {_told(value)}; write amounts in quotes, as {part} = "2.50", so that they stay exact'
         )
     try:
         return nano_of(value)
     except ValueError as error:
         raise ValueError(f"has an {part} that {error}") from None
+
+
+def _told(value: Any) -> str:
+    """What was written, as a complaint shows it."""
+    text = repr(value)
+    return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]}…"
