@@ -131,7 +131,8 @@ def check(stand: Stand, tally: Tally, used: Spent) -> None:
     assert tally.wrong == []
     assert used.booked_nano <= used.cap_nano
     assert used.variance_nano == 0
-    assert used.metered_nano <= used.cap_nano
+    # What the upstream still wrote while it was being told that a client had left, nobody has received, and nobody pays.
+    assert used.whole_nano <= used.cap_nano
     assert used.unused_calls <= 2
     rows = {row.request_id: row for row in stand.rows()}
     assert rows.keys() >= {answer.request_id for answer in tally.answered}

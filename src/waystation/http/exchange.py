@@ -280,7 +280,9 @@ class Exchange:
         """The client has gone: stop the call, which settles what it used; or let it come to its end unheard."""
         self.disconnected = True
         self._stop_timer()
-        if self.task is not None and not self.door.doorway.draining_calls.takes(self.call):
+        if self.task is None or self.task.done():  # a connection that closes after its last answer leaves nothing open
+            return
+        if not self.door.doorway.draining_calls.takes(self.call):
             self.task.cancel()
 
     def _stop_timer(self) -> None:

@@ -260,6 +260,20 @@ def test_where_the_project_says_so_an_answer_is_read_to_its_end_though_the_clien
     stand(scenario, way)
 
 
+def test_a_client_that_has_its_answer_takes_no_place_of_those_that_are_read_to_their_end() -> None:
+    async def scenario(at: Stand) -> None:
+        for stream in (False, True):
+            line = await at.connect()
+            line.send(chat(stream=stream))
+            await line.answer()
+            await line.close()
+        while at.doorway.doors:
+            await asyncio.sleep(0.005)
+        assert not at.doorway.draining_calls.calls
+
+    stand(scenario, StandingWay(drain=True))
+
+
 def test_a_slow_reader_slows_its_upstream() -> None:
     sent = 0
 
