@@ -112,7 +112,8 @@ class Poster:
                 self._on_posted(store.settled_of(records))
                 self.posted += len(records)
                 if self._reread_from is not None:
-                    self._posting = await self._take_again(self._reread_from)
+                    # What is in memory comes before what it had no room for: a crash loses what the mark has passed.
+                    self._posting = self._take() if self._pending else await self._take_again(self._reread_from)
 
     def _take(self) -> tuple[list[Record], int]:
         records, self._pending = self._pending, []

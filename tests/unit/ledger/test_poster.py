@@ -18,6 +18,7 @@ from tests.unit.ledger.ledger_stand import (
     budget,
     call,
     done,
+    killed,
     opened,
     problems,
     run,
@@ -39,11 +40,14 @@ class Away:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.away = False
+        self.after: Callable[[], None] = lambda: None  # what happens after each transaction
 
     async def write(self, fn: Callable[[Connection], Any], *, durable: bool = False) -> Any:
         if self.away:
             raise ServiceUnavailable("away", detail="switched off")
-        return await self._database.write(fn, durable=durable)
+        result = await self._database.write(fn, durable=durable)
+        self.after()
+        return result
 
     async def read(self, fn: Callable[[Connection], Any]) -> Any:
         return await self._database.read(fn)
@@ -97,6 +101,37 @@ def test_while_the_database_is_away_calls_go_on_and_are_posted_later(
             assert len(await usage_rows(database)) == 102
             assert (ledger.counts().pending, ledger.counts().posted) == (0, 102)
             assert await problems(database) == []
+
+    run(story)
+
+
+def test_a_kill_while_a_long_outage_is_made_up_for_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poster_module, "PENDING_RECORDS_MAX", 3)
+    monkeypatch.setattr(poster_module, "REREAD_RECORDS_MAX", 2)
+    answers = [f"req_{number}" for number in range(9)]
+    folder = tmp_path / "data"
+    folder.mkdir()
+    crashes: list[Path] = []
+
+    async def story() -> None:
+        async with opened(folder) as (database, ledger):
+            away = between(ledger, database)
+            away.away = True
+            await answered(ledger, answers[0])
+            with pytest.raises(ServiceUnavailable):
+                await ledger.flush()  # this one waits to be tried again; others fill the memory, and more than that
+            for request_id in answers[1:]:
+                await answered(ledger, request_id)
+            away.away = False
+            away.after = lambda: crashes.append(killed(folder, tmp_path / f"crash{len(crashes)}"))
+            await ledger.flush()
+        assert len(crashes) > 3, "after each transaction"
+        for crash in crashes:
+            async with opened(crash) as (database, _):
+                assert sorted(await usage_rows(database)) == answers
+                assert await problems(database) == []
 
     run(story)
 
