@@ -208,7 +208,9 @@ def test_a_gzip_bomb_is_413(wire: Wire) -> None:
     refused(wire.read(), 413)
 
 
-@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(BODY, mtime=0)[:-9], gzip.compress(BODY, mtime=0) + b"more"])
+@pytest.mark.parametrize(
+    "body", [b"not gzip", gzip.compress(BODY, mtime=0)[:-9], gzip.compress(BODY, mtime=0) + b"more"]
+)
 def test_a_broken_gzip_body_is_400(wire: Wire, body: bytes) -> None:
     wire.post(body, "Content-Encoding: gzip")
     refused(wire.read(), 400)
