@@ -237,6 +237,7 @@ class Worker:
             credit=Credit(self.clock, new_id),
             limits=RateLimits(self.clock, new_id),
             prices=PriceList(self.clock),
+            journals=self.settings.data / "journal",
             models=lambda: self.view.models,
             signup_grant_nano=self.settings.money.signup_grant_nano,
             prover=Prover(lambda: self.database.read(verify)),

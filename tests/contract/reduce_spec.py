@@ -29,6 +29,7 @@ ROOTS = (
     "ProjectApiKeyDeleteResponse",
     "ProjectRateLimit",
     "ProjectRateLimitListResponse",
+    "UsageResponse",
 )
 REDUCED = Path(__file__).with_name("openai-spec-reduced.json")
 EXAMPLE_PATHS = ("/chat/completions", "/completions", "/embeddings", "/models", "/models/{model}")

@@ -129,6 +129,42 @@ def test_the_sdk_lists_and_changes_a_projects_limits_which_hold_within_a_second(
     within_a_second(lambda: call(gateway, tenant.key) == (200, None))
 
 
+def test_the_sdk_reads_usage_and_costs_which_have_a_call_as_soon_as_it_has_ended(
+    gateway: Running, tenant: Tenant
+) -> None:
+    within_a_second(lambda: call(gateway, tenant.key) == (200, None))
+    caller = OpenAI(base_url=gateway.base_url, api_key=tenant.key, max_retries=0)
+    raw = caller.chat.completions.with_raw_response.create(model=MODEL, messages=HELLO)
+    told = caller.get(f"/waystation/requests/{raw.headers['x-request-id']}", cast_to=dict[str, Any])
+    assert f"{told['cost']} USD" == raw.headers["x-waystation-cost"]
+    assert told["project_id"] == tenant.project_id
+    recorder = Recorder()
+    client = OpenAI(
+        base_url=gateway.base_url,
+        admin_api_key=tenant.admin.headers["authorization"].removeprefix("Bearer "),
+        max_retries=0,
+        http_client=openai.DefaultHttpxClient(transport=recorder),
+    )
+    usage = client.admin.organization.usage
+    today = int(time.time()) // 86_400 * 86_400
+    chats = usage.completions(start_time=today - 86_400, group_by=["model", "project_id"], models=[MODEL, "other"])
+    found = [result for bucket in chats.data for result in bucket.results]
+    assert sum(result.num_model_requests for result in found if result.object.endswith("completions.result")) == 2
+    assert {(result.model, result.project_id) for result in found if hasattr(result, "model")} == {
+        (MODEL, tenant.project_id)
+    }
+    vectors = usage.embeddings(start_time=today - 86_400, bucket_width="1h", limit=5)
+    assert (len(vectors.data), vectors.has_more) == (5, True)
+    costs = usage.costs(start_time=today - 86_400, group_by=["line_item"], project_ids=[tenant.project_id])
+    of_days = [result for bucket in costs.data for result in bucket.results]
+    spent = tenant.admin.get("/waystation/usage").json()["data"][0]
+    assert sum(
+        result.amount.value or 0 for result in of_days if result.object == "organization.costs.result" and result.amount
+    ) == pytest.approx(float(spent["cost"]))
+    for exchange in recorder.exchanges:
+        assert_shape("UsageResponse", json.loads(bytes(exchange.body)))
+
+
 def test_a_project_key_is_no_admin_key(gateway: Running, recorder: Recorder) -> None:
     client = client_of(gateway, recorder).with_options(admin_api_key=gateway.key)
     with pytest.raises(PermissionDeniedError) as refused:

@@ -132,6 +132,7 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
             credit=Credit(clock, new_id),
             limits=RateLimits(clock, new_id),
             prices=PriceList(clock),
+            journals=settings.data / "journal",
             models=lambda: all_models(settings, opened.local_models()),
             signup_grant_nano=settings.money.signup_grant_nano,
             prover=Prover(lambda: database.read(verify)),

@@ -43,6 +43,9 @@ ACCESS: dict[str, Access] = {
     "GET /organization/projects/{project_id}/rate_limits": Access.ADMIN,
     "POST /organization/projects/{project_id}/rate_limits/{rate_limit_id}": Access.ADMIN,
     "DELETE /organization/projects/{project_id}/api_keys/{key_id}": Access.ADMIN,
+    "GET /organization/usage/completions": Access.ADMIN,
+    "GET /organization/usage/embeddings": Access.ADMIN,
+    "GET /organization/costs": Access.ADMIN,
     # what it lacks
     "GET /waystation/organization": Access.ADMIN,
     "POST /waystation/organization": Access.ADMIN,
@@ -75,5 +78,12 @@ ACCESS: dict[str, Access] = {
     "GET /waystation/credit/codes": Access.OPERATOR,
     "POST /waystation/credit/codes": Access.OPERATOR,
     "DELETE /waystation/credit/codes/{code_id}": Access.OPERATOR,
+    "GET /waystation/usage": Access.ADMIN,
+    "GET /waystation/requests/{request_id}": Access.KEY,  # of the same project; an admin's of the organization
+    "GET /waystation/invoices": Access.ADMIN,
+    "GET /waystation/invoices/{invoice_id}": Access.ADMIN,
+    "GET /waystation/reratings": Access.OPERATOR,
+    "POST /waystation/reratings": Access.OPERATOR,
+    "GET /waystation/reratings/{rerating_id}": Access.OPERATOR,
     "POST /waystation/ledger/verify": Access.OPERATOR,
 }

@@ -191,7 +191,8 @@ def _resource(resource: Resource) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": _ref(resource.request)}},
         }
-    content = {"application/json": {"schema": _ref(resource.answer)}}
+    content: dict[str, Any] = {"application/json": {"schema": _ref(resource.answer)}}
+    content |= {media_type: {"schema": {"type": "string"}} for media_type in resource.media_types}
     operation["responses"] = {"200": {"description": "The answer.", "content": content}} | _errors(_CONTROL_ERRORS)
     return operation
 

@@ -8,8 +8,10 @@ from waystation.errors import InvalidRequest
 from waystation.wire.answers import Shape
 
 LIMIT_DEFAULT, LIMIT_MAX = 20, 100
-_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+TIME_MAX = 253_402_300_799  # the end of the year 9999
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 _DIGITS = re.compile(r"[0-9]{1,9}")
+_TIME = re.compile(r"[0-9]{1,12}")
 
 
 class Listing(Shape, frozen=True, kw_only=True):
@@ -54,14 +56,19 @@ def listing(kind: Callable[..., L], page: Page, objects: Sequence[Any]) -> L:
 
 def read_page(query: Mapping[str, str]) -> Page:
     """`after`, `limit` and `order` of a query. Raises InvalidRequest."""
-    after = read_id(query, "after")
-    limit = query.get("limit", str(LIMIT_DEFAULT))
-    if not _DIGITS.fullmatch(limit) or not 1 <= int(limit) <= LIMIT_MAX:
-        raise InvalidRequest(f"Invalid 'limit': it is a whole number from 1 to {LIMIT_MAX}.", param="limit")
+    after, limit = read_id(query, "after"), read_limit(query, LIMIT_DEFAULT, LIMIT_MAX)
     order = query.get("order", "desc")
     if order not in ("asc", "desc"):
         raise InvalidRequest("Invalid 'order': it is 'asc' or 'desc'.", param="order")
-    return Page(after, int(limit), order == "asc")
+    return Page(after, limit, order == "asc")
+
+
+def read_limit(query: Mapping[str, str], default: int, most: int) -> int:
+    """How much is to be on a page. Raises InvalidRequest."""
+    limit = query.get("limit", str(default))
+    if not _DIGITS.fullmatch(limit) or not 1 <= int(limit) <= most:
+        raise InvalidRequest(f"Invalid 'limit': it is a whole number from 1 to {most}.", param="limit")
+    return int(limit)
 
 
 def read_id(query: Mapping[str, str], name: str) -> str:
@@ -70,6 +77,16 @@ def read_id(query: Mapping[str, str], name: str) -> str:
     if value and not is_id(value):
         raise InvalidRequest(f"Invalid '{name}': it is the id of an object of this list.", param=name)
     return value
+
+
+def read_time(query: Mapping[str, str], name: str) -> int | None:
+    """A time of a query in UTC seconds; None when it is left out. Raises InvalidRequest."""
+    value = query.get(name)
+    if value is None:
+        return None
+    if not _TIME.fullmatch(value) or int(value) > TIME_MAX:
+        raise InvalidRequest(f"Invalid '{name}': it is a time in whole UTC seconds.", param=name)
+    return int(value)
 
 
 def is_id(text: str) -> bool:

@@ -61,6 +61,9 @@ ROUTES = {
     "delete /v1/organization/projects/{project_id}/api_keys/{key_id}": "delete-project-api-key",
     "get /v1/organization/projects/{project_id}/rate_limits": "list-project-rate-limits",
     "post /v1/organization/projects/{project_id}/rate_limits/{rate_limit_id}": "update-project-rate-limits",
+    "get /v1/organization/usage/completions": "usage-completions",
+    "get /v1/organization/usage/embeddings": "usage-embeddings",
+    "get /v1/organization/costs": "usage-costs",
     # what it lacks
     "get /v1/waystation/projects/{project_id}": "retrieveProjectSettings",
     "post /v1/waystation/projects/{project_id}": "updateProjectSettings",
@@ -93,6 +96,13 @@ ROUTES = {
     "get /v1/waystation/credit/codes": "listCodes",
     "post /v1/waystation/credit/codes": "createCodes",
     "delete /v1/waystation/credit/codes/{code_id}": "deleteCode",
+    "get /v1/waystation/usage": "retrieveUsage",
+    "get /v1/waystation/requests/{request_id}": "retrieveRequest",
+    "get /v1/waystation/invoices": "listInvoices",
+    "get /v1/waystation/invoices/{invoice_id}": "retrieveInvoice",
+    "get /v1/waystation/reratings": "listReratings",
+    "post /v1/waystation/reratings": "createRerating",
+    "get /v1/waystation/reratings/{rerating_id}": "retrieveRerating",
     "post /v1/waystation/ledger/verify": "verifyLedger",
 }
 READERS: dict[str, Any] = {

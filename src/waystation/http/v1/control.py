@@ -4,25 +4,27 @@ A resource is a file beside this one with handlers `(control, asked) -> answer` 
 stand. Handlers know nothing of HTTP, so commands run them too (`cli/control.py`).
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from waystation.accounts.service import Accounts
 from waystation.catalogue.service import PriceList
-from waystation.errors import ApiError, Forbidden, NotFound
+from waystation.errors import ApiError, Forbidden, NotFound, ServiceUnavailable
 from waystation.http.v1.proving import Prover
 from waystation.ledger.budgets.service import Budgets
 from waystation.ledger.credit.service import Credit
 from waystation.ledger.rates.service import RateLimits
 from waystation.terms import Caller, Model
-from waystation.wire.listing import Page, is_id, read_flag, read_page
+from waystation.wire.listing import Page, is_id, read_flag, read_page, read_time
 
 T = TypeVar("T")
 
 BODY_BYTES_MAX = 64 * 1024
+READ_AGAIN_MAX = 2
 
 
 class Database(Protocol):
@@ -46,6 +48,7 @@ class Control(msgspec.Struct, kw_only=True):
     limits: RateLimits
     prices: PriceList
     models: Callable[[], Mapping[str, Model]]  # those of now, by name
+    journals: Path  # the folder: what was settled and is not posted yet
     signup_grant_nano: int
     prover: Prover
     follow: Callable[[], Awaitable[object]]  # has this worker know what was just changed
@@ -53,6 +56,13 @@ class Control(msgspec.Struct, kw_only=True):
     async def read(self, fn: Callable[[Any], T]) -> T:
         """On one snapshot, in a reader thread."""
         return await self.database.read(fn)
+
+    async def read_books(self, fn: Callable[[Any], T]) -> T:
+        """What reads the journals along with the tables. They move while it reads, so it may have to read again."""
+        for _ in range(READ_AGAIN_MAX):
+            with suppress(ServiceUnavailable):
+                return await self.read(fn)
+        return await self.read(fn)
 
     async def change(self, fn: Callable[[Any], T]) -> T:
         """All of it or nothing; what it answers has reached the disk, and this worker's calls. Others hear in a second."""
@@ -74,6 +84,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     organization_id: str  # whose objects: the caller's own, or those that the operator names
     path: Mapping[str, str] = {}
     query: Mapping[str, str] = {}
+    pairs: Sequence[tuple[str, str]] = ()  # the query as it came: a name may be there several times
     body: bytes = b""
 
     def id(self, name: str) -> str:
@@ -86,8 +97,25 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     def page(self) -> Page:
         return read_page(self.query)
 
+    def time(self, name: str, default: int) -> int:
+        """A time of the query in UTC seconds. Raises InvalidRequest."""
+        at = read_time(self.query, name)
+        return default if at is None else at
+
+    def values(self, name: str) -> list[str]:
+        """All values of a name that may be repeated."""
+        return [value for key, value in self.pairs if key == name]
+
     def flag(self, name: str) -> bool:
         return read_flag(self.query, name)
+
+
+class File(msgspec.Struct, frozen=True):
+    """An answer that isn't JSON."""
+
+    name: str
+    media_type: str
+    content: bytes
 
 
 Handle = Callable[[Control, Asked], Awaitable[msgspec.Struct]]
@@ -112,6 +140,7 @@ class Resource(NamedTuple):
     answer: type[msgspec.Struct]
     request: type[msgspec.Struct] | None = None
     query: tuple[Query, ...] = ()
+    media_types: tuple[str, ...] = ()  # of a File that it may answer with instead
 
 
 PAGE = (

@@ -1,4 +1,4 @@
-"""`/v1/waystation/ledger/verify`: proves that the books add up. Invoices and corrections will stand here too."""
+"""`/v1/waystation/ledger/verify`: proves that the books add up."""
 
 from waystation.http.v1.control import Asked, Control, Resource
 from waystation.wire.proof import LedgerVerification

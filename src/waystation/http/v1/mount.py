@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -10,7 +11,7 @@ from starlette.routing import Route
 from waystation.errors import NotFound
 from waystation.http.access import ACCESS, Access
 from waystation.http.plain import json_response, presented, read_body
-from waystation.http.v1.control import BODY_BYTES_MAX, ORGANIZATION, Asked, Control, Resource, operator_only
+from waystation.http.v1.control import BODY_BYTES_MAX, ORGANIZATION, Asked, Control, File, Resource, operator_only
 from waystation.terms import Caller
 from waystation.wire.complaint import unknown_parameter
 from waystation.wire.listing import is_id
@@ -47,13 +48,15 @@ def _endpoint(methods: dict[str, Resource], control: Control, auth: Auth) -> End
         if access[method] is Access.OPERATOR and not await control.is_operator(caller):
             raise operator_only("This")
         asked = await _asked(request, resource, caller, control)
-        return json_response(await resource.handle(control, asked))
+        return _response(await resource.handle(control, asked))
 
     return answer
 
 
 async def _asked(request: Request, resource: Resource, caller: Caller, control: Control) -> Asked:
-    query = dict(request.query_params)
+    # OpenAI's SDKs send lists as name[]=a&name[]=b.
+    pairs = [(name.removesuffix("[]"), value) for name, value in request.query_params.multi_items()]
+    query = dict(pairs)
     known = {each.name for each in resource.query} | {ORGANIZATION.name}
     for name in query:
         if name not in known:
@@ -63,8 +66,16 @@ async def _asked(request: Request, resource: Resource, caller: Caller, control: 
         organization_id=await whose(control, caller, query.get(ORGANIZATION.name)),
         path=request.path_params,
         query=query,
+        pairs=pairs,
         body=await read_body(request, BODY_BYTES_MAX) if resource.request is not None else b"",
     )
+
+
+def _response(answer: msgspec.Struct) -> Response:
+    if not isinstance(answer, File):
+        return json_response(answer)
+    headers = {"content-disposition": f'attachment; filename="{answer.name}"'}
+    return Response(answer.content, headers=headers, media_type=answer.media_type)
 
 
 async def whose(control: Control, caller: Caller, organization_id: str | None) -> str:

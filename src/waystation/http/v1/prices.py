@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from waystation.catalogue.prices import ExchangeRate, PriceRow
 from waystation.errors import InvalidRequest, ModelNotFound, NotFound
+from waystation.http.v1.asked_price import asked_price
 from waystation.http.v1.control import PAGE, Asked, Control, Query, Resource
-from waystation.metering.price_reading import read_price, read_price_text
 from waystation.metering.price_text import decimal_of, written_price
-from waystation.terms import Model, Price
+from waystation.terms import Model
 from waystation.wire.listing import Page, listing
-from waystation.wire.money import asked_nano, required_nano
+from waystation.wire.money import required_nano
 from waystation.wire.prices import (
     CreateExchangeRate,
     CreatePrice,
@@ -20,13 +20,11 @@ from waystation.wire.prices import (
     ExchangeRateObject,
     PriceObject,
     PriceRows,
-    Rates,
 )
 from waystation.wire.read import Reader
 
 _read_price, _read_rate = Reader(CreatePrice).read, Reader(CreateExchangeRate).read
 _NUMBER = re.compile(r"[0-9]{1,18}")
-_AT_MAX = 253_402_300_799
 
 
 # -- prices
@@ -34,7 +32,7 @@ _AT_MAX = 253_402_300_799
 
 async def create(control: Control, asked: Asked) -> PriceObject:
     wanted = _read_price(asked.body)
-    price = _asked_price(wanted)
+    price = asked_price(wanted.price, wanted.rates)
     model = _model(control, wanted.model)
     add = partial(
         control.prices.add_price,
@@ -74,7 +72,7 @@ async def effective(control: Control, asked: Asked) -> EffectivePrice:
     """A project's key is told its project's price; an admin key its organization's, or that of a project of it."""
     if "model" not in asked.query:
         raise InvalidRequest("Missing required parameter: 'model'.", param="model", code="missing_required_parameter")
-    model, at = _model(control, asked.query["model"]), _time(asked, control)
+    model, at = _model(control, asked.query["model"]), asked.time("at", control.clock.now_s())
     project_id = asked.query.get("project_id", asked.caller.project_id)
     if not asked.caller.admin and project_id != asked.caller.project_id:
         raise NotFound(f"There is no project {project_id[:80]!r}.", param="project_id")
@@ -101,41 +99,6 @@ async def effective(control: Control, asked: Asked) -> EffectivePrice:
     return await control.read(find)
 
 
-def _asked_price(wanted: CreatePrice) -> Price | None:
-    """Raises InvalidRequest."""
-    if (wanted.price is None) == (wanted.rates is None):
-        if wanted.rates is not None:
-            raise InvalidRequest("Send either 'price' or 'rates', not both.", param="rates", code="invalid_value")
-        raise InvalidRequest(
-            'Missing required parameter: \'price\'. Send {"input": "2.50", "output": "10"}, 0 or "unmetered".',
-            param="price",
-            code="missing_required_parameter",
-        )
-    if wanted.rates is not None:
-        return _of_rates(wanted.rates)
-    try:
-        return read_price_text(wanted.price) if isinstance(wanted.price, str) else read_price(wanted.price)
-    except ValueError as error:
-        raise InvalidRequest(f"'price' {error}.", param="price", code="invalid_value") from None
-
-
-def _of_rates(rates: Rates) -> Price:
-    amounts: dict[str, Any] = {}
-    for field in Rates.__struct_fields__[1:]:
-        name = field.removesuffix("_nano") if field.endswith("_nano") else field
-        try:
-            amount = asked_nano(getattr(rates, field), None, name)
-        except InvalidRequest:
-            raise InvalidRequest(
-                f"Invalid 'rates.{field}': it is a whole number of 10⁻⁹ of the currency.",
-                param=f"rates.{field}",
-                code="invalid_value",
-            ) from None
-        if amount is not None:
-            amounts[field] = amount
-    return Price(rates.currency, **amounts)
-
-
 def _model(control: Control, name: str) -> Model:
     """Raises ModelNotFound: a price for a name that nobody can call would be a slip that costs money."""
     model = control.models().get(name)
@@ -152,15 +115,6 @@ def _scope(row: PriceRow | None) -> Literal["project", "organization", "everybod
     if row.project_id is not None:
         return "project"
     return "everybody" if row.organization_id is None else "organization"
-
-
-def _time(asked: Asked, control: Control) -> int:
-    text = asked.query.get("at")
-    if text is None:
-        return control.clock.now_s()
-    if not _NUMBER.fullmatch(text) or int(text) > _AT_MAX:
-        raise InvalidRequest("Invalid 'at': it is a time in UTC seconds.", param="at")
-    return int(text)
 
 
 def _after(page: Page) -> int | None:

@@ -25,7 +25,7 @@ from waystation.ledger.reading.unposted import ENDED_S, Waiting, not_final
 
 ISSUED_PER_SWEEP_MAX = 100  # in one transaction
 MONTHS_MAX = 1_200  # looked through for one organization
-PAGE_MAX = 100
+PAGE_MAX = 101  # a page of 100, and one more that tells whether there are more
 _NOT_ANY = "Nothing was used in this month and nothing is to be corrected: there is no invoice."
 
 

@@ -134,8 +134,16 @@ def rerating(connection: Connection, rerating_id: str) -> tuple[Rerating, list[t
     """One that was applied, and what it changed by organization and currency: calls, and 10⁻⁹. Raises NotFound."""
     found = store.rerating(connection, check_id(rerating_id))
     if found is None:
-        raise NotFound(f"There is no re-rating {rerating_id!r}.", param="id")
+        raise NotFound(f"There is no re-rating {rerating_id!r}.", param="rerating_id")
     return found, store.changes(connection, rerating_id)
+
+
+def reratings(connection: Connection, after_id: str, rows_max: int) -> list[Rerating]:
+    """Those that were applied, the newest first; `after_id`: older than this one. Raises NotFound."""
+    after = store.rerating(connection, check_id(after_id)) if after_id else None
+    if after_id and after is None:
+        raise NotFound(f"There is no re-rating {after_id!r}.", param="after")
+    return store.reratings(connection, after, rows_max)
 
 
 # -- what to do

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, and_, func, insert, or_, select, text
 
 from waystation import tables
 from waystation.ledger.model import CREDIT, RECEIVABLE
@@ -146,9 +146,12 @@ def rerating(connection: Connection, rerating_id: str) -> Rerating | None:
     return next(_read(connection.execute(_select().where(_reratings.id == rerating_id))), None)
 
 
-def reratings(connection: Connection, rows_max: int) -> list[Rerating]:
-    """The newest first."""
+def reratings(connection: Connection, after: Rerating | None, rows_max: int) -> list[Rerating]:
+    """The newest first; those older than one, if that is said."""
     newest = _select().order_by(_reratings.created_at.desc(), _reratings.id.desc())
+    if after is not None:
+        same_second = and_(_reratings.created_at == after.created_at, _reratings.id < after.id)
+        newest = newest.where(or_(_reratings.created_at < after.created_at, same_second))
     return list(_read(connection.execute(newest.limit(rows_max))))
 
 
