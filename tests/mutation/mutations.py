@@ -116,6 +116,13 @@ MUTATIONS = (
         f"{_FAULTS}::test_what_was_given_back_without_an_answer_is_not_given_back_twice",
     ),
     Mutation(
+        "the order of posting: memory before the journal",
+        "poster.py",
+        "self._take() if self._pending else await self._take_again(self._reread_from)",
+        "await self._take_again(self._reread_from)",
+        "test_poster.py::test_a_kill_while_a_long_outage_is_made_up_for_loses_nothing",
+    ),
+    Mutation(
         "the bound of a charge by its hold",
         "model.py",
         "return (cost_nano, 0) if cost_nano <= held_nano else (held_nano, cost_nano - held_nano)",
@@ -155,4 +162,4 @@ def why(told: subprocess.CompletedProcess[str]) -> str:
 
 
 def row(mutation: Mutation, told: str) -> str:
-    return f"{mutation.takes_out:<46} {mutation.test:<100} {told[:90]}"
+    return f"{mutation.takes_out:<48} {mutation.test:<100} {told[:90]}"
