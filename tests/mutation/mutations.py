@@ -27,8 +27,8 @@ MUTATIONS = (
     Mutation(
         "the hold: every grab succeeds",
         "funds/model.py",
-        "if purse.free < amount:\n            return False",
-        "if purse.free < amount:\n            continue",
+        "if purse.free < amount or purse.ends_at <= at:\n            return False",
+        "if purse.ends_at <= at:\n            return False",
         f"{_BANK}::test_a_cap_is_used_to_the_end_and_not_passed",
     ),
     Mutation(
@@ -48,7 +48,7 @@ MUTATIONS = (
     Mutation(
         "the replay at a start",
         "service.py",
-        "replayed = await replay(folder, database, clock)",
+        "replayed = await replay(folder, database, clock, on_closed)",
         "replayed = Replayed()",
         "test_poster.py::test_when_the_server_stops_without_its_database_the_next_start_posts",
     ),
@@ -76,7 +76,7 @@ MUTATIONS = (
     Mutation(
         "the release: settling gives nothing back",
         "funds/model.py",
-        "purse.free += held - cost",
+        "purse.free += rest",
         "purse.free += 0",
         f"{_BANK}::test_a_call_waits_for_open_holds_and_is_then_answered_whole",
     ),
