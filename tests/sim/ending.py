@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
+from tests.sim.database import BUSY_S
 from tests.sim.people import CALLERS, NEVER_S
 from tests.sim.upstream import Asking
 from tests.sim.world import Worker, World
@@ -23,7 +24,8 @@ async def end_world(world: World) -> None:
     world.faults.heal()
     world.disk.full = world.disk.refuses = False
     someone_died = any(worker.process.dead for worker in world.workers)
-    await asyncio.sleep(SETTLES_S if someone_died else GIVES_BACK_S)
+    begun_s = 2 * BUSY_S if world.plan.slow else 0.0  # what began while the database was slow is as slow as it was then
+    await asyncio.sleep(begun_s + (SETTLES_S if someone_died else GIVES_BACK_S))
     for _ in range(STARTS_MAX):
         if world.alive():
             break
