@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -58,7 +59,7 @@ def test_the_examples_of_the_faq_come_out_to_the_digit(model: str, cost: str) ->
     told = ask({"model": model, "input_tokens": 6, "output_tokens": 150})
     assert (told["cost"], told["cost_max"]) == (cost, cost)
     assert told["currency"] == "USD"
-    assert int(told["cost_nano"]) == round(float(cost) * 10**9)
+    assert int(told["cost_nano"]) == Decimal(cost) * 10**9
 
 
 def test_an_answer_says_all_that_the_price_is_made_of() -> None:
