@@ -4,6 +4,8 @@ Two voices: `message` is for the caller (OpenAI's words where OpenAI has them, t
 Only `http/` turns them into bodies. Source of codes and types: OpenAI's error guide and the SDKs' typed errors.
 """
 
+from waystation.terms import Blame
+
 
 class ApiError(Exception):
     """An answer that is an error: `{"error": {message, type, param, code}}` with an HTTP status."""
@@ -12,6 +14,7 @@ class ApiError(Exception):
     type: str = "server_error"
     code: str | None = None
     next_step: str = ""
+    blame: Blame | None = None  # of a failed attempt at a deployment; None: nobody else is asked
 
     def __init__(
         self,
@@ -169,15 +172,19 @@ class TemporarilyHeld(RateLimitExceeded):
 class UpstreamRejected(InvalidRequest):
     """The provider answered 4xx to what the caller sent: the caller's own mistake, told in the provider's words, cleaned."""
 
+    blame = Blame.CALLER
+
 
 class UpstreamFailed(ApiError):
     """The provider could not be reached, broke off, or answered what is no answer."""
 
     status, code = 502, "upstream_error"
+    blame = Blame.DEPLOYMENT
 
 
 class UpstreamTimeout(ApiError):
     status, code = 504, "upstream_timeout"
+    blame = Blame.DEPLOYMENT
 
 
 class ServiceUnavailable(ApiError):

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from waystation.catalogue.book.lookup import known_price
 from waystation.metering.price_reading import CURRENCIES, read_price
-from waystation.settings_reader import Reader, Secret, SettingsError, nearest, setting
-from waystation.terms import Price
+from waystation.settings_reader import Reader, SettingsError, nearest, setting
+from waystation.terms import Price, Secret
 from waystation.wire.money import nano_of
 
 __all__ = ["Secret", "Settings", "SettingsError", "load_settings", "nano_of", "read_price"]

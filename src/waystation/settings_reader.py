@@ -11,38 +11,11 @@ from pathlib import Path
 from types import MappingProxyType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from waystation.terms import Secret
+
 T = TypeVar("T")
 
 SECRET_FILE_BYTES_MAX = 64 * 1024
-
-
-class Secret:
-    """A text that is never printed: `str`, `repr` and format give stars. `.reveal()` is the one way to it."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    __str__ = __repr__
-
-    def __format__(self, spec: str) -> str:
-        return repr(self)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash((Secret, self._text))
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a secret is not written anywhere")
 
 
 class SettingsError(Exception):

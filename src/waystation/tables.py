@@ -59,6 +59,9 @@ projects = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),  # its keys are refused from then on; its books stay
     Column("on_disconnect", Text, nullable=False, server_default="cancel"),  # "cancel" | "drain"
+    Column(
+        "cache_s", Integer, nullable=False, server_default="0"
+    ),  # how long answers are kept for repeats; 0: not at all
 )
 
 api_keys = Table(
@@ -222,6 +225,17 @@ usage_rollups = Table(  # usage by quarter of an hour
     Column("cached_tokens", BigInteger, nullable=False),
     Column("reasoning_tokens", BigInteger, nullable=False),
     Column("cost_nano", BigInteger, nullable=False),
+    PrimaryKeyConstraint("series_id", "quarter_at"),
+    sqlite_with_rowid=False,
+)
+
+usage_savings = Table(  # what kept answers would have cost, by quarter of an hour
+    "usage_savings",
+    metadata,
+    Column("series_id", BigInteger, nullable=False),
+    Column("quarter_at", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("saved_nano", BigInteger, nullable=False),
     PrimaryKeyConstraint("series_id", "quarter_at"),
     sqlite_with_rowid=False,
 )
@@ -483,4 +497,98 @@ exchange_rates = Table(
     Column("source", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     sqlite_autoincrement=True,
+)
+
+
+# -- where calls go: providers, their credentials, deployments and routes. What the TOML file has is not here.
+
+providers = Table(
+    "providers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("config", Text, nullable=False),  # JSON of a ProviderConfig without its name and credentials
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("provider", Text, nullable=False, index=True),  # also one of the TOML file
+    Column("name", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # encrypted with the data folder's secret key
+    Column("redacted", Text, nullable=False),
+    Column("weight", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+credential_states = Table(  # of those that are not simply in use; also of the TOML file's
+    "credential_states",
+    metadata,
+    Column("credential_id", Text, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("reason", Text, nullable=False),  # "administrator" | "refused"
+    Column("detail", Text, nullable=False),  # in words, without the secret
+    Column("disabled_at", BigInteger, nullable=False),
+)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("model", Text, nullable=False, index=True),  # by which callers ask
+    Column("provider", Text, nullable=False),
+    Column("config", Text, nullable=False),  # JSON: upstream_model, tier, weight …; what a new model can do
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+routes = Table(
+    "routes",
+    metadata,
+    Column("name", Text, primary_key=True),  # a model's, or a new name: an alias, a list, rules
+    Column("config", Text, nullable=False),  # JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+drills = Table(  # "pretend that this is down": for one project, until then
+    "drills",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # "provider" | "deployment" | "credential"
+    Column("subject", Text, nullable=False),
+    Column("until_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),  # it was stopped before
+    Column("created_at", BigInteger, nullable=False),
+)
+
+notices = Table(  # what an administrator should know: a credential was refused, a model will be retired
+    "notices",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # JSON
+    sqlite_autoincrement=True,
+)
+
+kept_answers = Table(  # the response cache
+    "kept_answers",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the project and the canonical request
+    Column("project_id", Text, nullable=False, index=True),
+    Column("model", Text, nullable=False),
+    Column("pieces", LargeBinary, nullable=False),  # the answer's events as they went out
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("usage", Text, nullable=False),  # JSON: what it used when it was made
+    Column("fresh_until", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )

@@ -6,6 +6,7 @@ several of them and they cost a tenth of a microsecond each.
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,6 +19,70 @@ class Operation(StrEnum):
     CHAT = "chat"
     COMPLETION = "text_completion"
     EMBEDDINGS = "embeddings"
+
+
+class Dialect(StrEnum):
+    """In whose words a caller speaks. A provider that speaks the same is handed the caller's own bytes."""
+
+    OPENAI = "openai"  # chat completions, completions, embeddings
+    ANTHROPIC = "anthropic"  # messages
+
+
+class Rung(StrEnum):
+    """Which step of the ladder answered: what x-waystation-served-by says. In the order in which they are tried."""
+
+    PRIMARY = "primary"  # the first that was tried
+    CREDENTIAL = "credential"  # the same deployment with another credential, or once more
+    DEPLOYMENT = "deployment"  # another deployment of the model at the same provider
+    PROVIDER = "provider"  # another provider, also with another model that the route names
+    LOCAL = "local"  # a model of this machine that the route names
+    CACHE = "cache"  # an answer to the same request that is still fresh
+    STALE_CACHE = "stale_cache"  # one that is not
+    STATIC = "static"  # words that an administrator wrote beforehand
+
+
+FREE_RUNGS = frozenset((Rung.CACHE, Rung.STALE_CACHE, Rung.STATIC))
+"""What they answer costs nobody anything: it is recorded, at no charge."""
+
+
+class Blame(StrEnum):
+    """Whose fault a failed attempt is, which decides who is asked next."""
+
+    CALLER = "caller"  # the request itself: nobody else is asked
+    CREDENTIAL = "credential"  # our key or account there was refused: the credential rests until somebody mends it
+    LIMIT = "limit"  # 429: the credential rests for as long as it was told; the deployment is well
+    BUSY = "busy"  # our own bound: its queue or its concurrency cap is full; nothing is wrong with it
+    MODEL = "model"  # the deployment does not have the model: no use to try it again
+    DEPLOYMENT = "deployment"  # not reached, too late, broken off, 5xx, nonsense: counts against its health
+
+
+class Secret:
+    """A text that is never printed: `str`, `repr` and format give stars. `.reveal()` is the one way to it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a secret is not written anywhere")
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -36,6 +101,7 @@ class Caller(msgspec.Struct, frozen=True):
     currency: str = "USD"  # the organization's: its prices, budgets and credit are in it
     archived: bool = False  # its project is
     drain: bool = False  # when the client leaves, the answer is still read to its end, for its exact usage
+    cache_s: int = 0  # answers are kept for repeats of the same request this long (of its project); 0: not at all
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -83,6 +149,56 @@ class Deployment(msgspec.Struct, frozen=True):
     name: str  # "local/qwen2.5-coder-0.5b", "deepseek/deepseek-chat": what x-waystation-deployment says
     provider: str
     upstream_model: str  # the model's name there
+    weight: int = 1  # its part of the calls of its tier, where they are shared out by weight
+    prefill: bool = False  # it truly goes on from an assistant's message that is handed to it
+    rules: str = ""  # which of the parameter rules hold (`catalogue/parameters.py`); "": by provider and model name
+
+
+class Canary(msgspec.Struct, frozen=True):
+    """A part of a model's calls goes to another model, to try that."""
+
+    model: str
+    per_mille: int
+
+
+class Static(msgspec.Struct, frozen=True):
+    """The words of a static reply."""
+
+    en: str
+    zh: str
+
+
+class Route(msgspec.Struct, frozen=True):
+    """How calls of a model travel: what an administrator has said beyond the model's own deployments."""
+
+    balance: Literal["weighted", "least_busy", "lowest_latency"] = "weighted"
+    affinity: bool = True  # calls that begin alike go to the same deployment, for its prompt cache
+    fallbacks: tuple[str, ...] = ()  # other models, when all of its own deployments fail
+    local: str | None = None  # the rung LOCAL: a model of this machine
+    cache: bool = False  # the rung CACHE also when the project does not ask for it: answers are kept for `cache_s`
+    cache_s: int = 300
+    stale_s: int = 0  # the rung STALE_CACHE: for so long after they were fresh
+    static: Static | None = None  # the rung STATIC
+    attempts_max: int = 7
+    first_byte_timeout_s: float | None = None  # None: the provider's
+    total_timeout_s: float | None = None
+    canary: Canary | None = None
+    deprecated_at: int | None = None  # UTC seconds
+    sunset_at: int | None = None
+    replacement: str | None = None  # what to use instead of a deprecated model
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """What a provider is shown. A pool has several; each fails alone."""
+
+    id: str
+    name: str
+    secret: Secret | None = None  # None: the provider wants none
+    weight: int = 1
+    disabled: bool = False  # by an administrator, or because it was refused
+
+
+NO_CREDENTIAL = Credential("", "")
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -95,6 +211,17 @@ class Model(msgspec.Struct, frozen=True):
     alias_of: str | None = None
     created_at: int = 0  # UTC seconds
     owned_by: str = "waystation"
+    tiers: tuple[tuple[Deployment, ...], ...] = ()  # of deployments, the first tried first; (): `deployment` alone
+    route: Route | None = None  # None: all as usual
+    fallbacks: tuple["Model", ...] = ()  # those of the route, as the caller pays for them; in order, LOCAL last
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where one attempt goes."""
+
+    deployment: Deployment
+    model: Model  # whose deployment it is: the requested one, or a fallback
+    credential: Credential = NO_CREDENTIAL
 
 
 class Usage(msgspec.Struct):

@@ -16,6 +16,7 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _PREFIX, _ADMIN_PREFIX = "sk-", "sk-admin-"
 KEY_CHARS = 51  # in all, with the prefix
 NAME_CHARS_MAX = 200
+CACHE_S_MAX = 30 * 86_400
 CURRENCIES = ("USD", "CNY")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}\Z")
 
@@ -40,6 +41,7 @@ class Project(msgspec.Struct, frozen=True):
     created_at: int
     archived_at: int | None = None  # its keys are refused from then on; its books stay
     on_disconnect: OnDisconnect = "cancel"  # or "drain": what becomes of an answer whose client leaves
+    cache_s: int = 0  # how long answers are kept for repeats of the same request; 0: not at all
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -130,6 +132,12 @@ def check_on_disconnect(word: str) -> OnDisconnect:
     if word == "drain":
         return "drain"
     raise InvalidRequest("'on_disconnect' is 'cancel' or 'drain'.", param="on_disconnect")
+
+
+def check_cache_s(seconds: int) -> int:
+    if not 0 <= seconds <= CACHE_S_MAX:
+        raise InvalidRequest(f"'cache_s' is 0 (no cache) to {CACHE_S_MAX} seconds.", param="cache_s")
+    return seconds
 
 
 def check_time_zone(name: str) -> str:

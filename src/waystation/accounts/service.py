@@ -20,6 +20,7 @@ from waystation.accounts.model import (
     NewKey,
     Organization,
     Project,
+    check_cache_s,
     check_currency,
     check_model_name,
     check_name,
@@ -164,6 +165,7 @@ class Accounts:
         *,
         name: str | None = None,
         on_disconnect: str | None = None,
+        cache_s: int | None = None,
     ) -> Project:
         """What is None stays. Raises InvalidRequest, NotFound."""
         before = self.project(connection, organization_id, project_id)
@@ -173,6 +175,7 @@ class Accounts:
             before,
             name=before.name if name is None else check_name(name),
             on_disconnect=before.on_disconnect if on_disconnect is None else check_on_disconnect(on_disconnect),
+            cache_s=before.cache_s if cache_s is None else check_cache_s(cache_s),
         )
         if after != before:
             self._put_project(connection, after)

@@ -150,7 +150,7 @@ def count_keys(connection: Connection, organization_id: str) -> int:
 
 def replace_project(connection: Connection, project: Project) -> None:
     """Write what of it can be changed."""
-    names = ("name", "archived_at", "on_disconnect")
+    names = ("name", "archived_at", "on_disconnect", "cache_s")
     connection.execute(
         update(tables.projects)
         .where(_projects.id == project.id)
@@ -220,7 +220,8 @@ def revoke_key(connection: Connection, key_id: str, at: int) -> bool:
 
 _CALLERS = """
 SELECT api_keys.digest, api_keys.id, api_keys.project_id, api_keys.organization_id, api_keys.admin, api_keys.revoked_at,
-       api_keys.expires_at, organizations.postpaid, organizations.currency, projects.archived_at, projects.on_disconnect
+       api_keys.expires_at, organizations.postpaid, organizations.currency, projects.archived_at, projects.on_disconnect,
+       projects.cache_s
 FROM api_keys JOIN organizations ON organizations.id = api_keys.organization_id
 LEFT JOIN projects ON projects.id = api_keys.project_id
 """
@@ -256,7 +257,7 @@ def _callers_where(connection: Connection, column: str, values: Sequence[str]) -
 
 def _callers(rows: Iterable[Any]) -> Iterator[tuple[bytes, Caller]]:
     for digest, key_id, project_id, organization_id, admin, revoked_at, expires_at, *of_others in rows:
-        postpaid, currency, archived_at, on_disconnect = of_others
+        postpaid, currency, archived_at, on_disconnect, cache_s = of_others
         yield (
             bytes(digest),
             Caller(
@@ -270,6 +271,7 @@ def _callers(rows: Iterable[Any]) -> Iterator[tuple[bytes, Caller]]:
                 currency,
                 archived_at is not None,
                 on_disconnect == "drain",
+                cache_s or 0,
             ),
         )
 

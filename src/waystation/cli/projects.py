@@ -79,6 +79,17 @@ def set_(
             ),
         ),
     ] = None,
+    cache_s: Annotated[
+        int | None,
+        typer.Option(
+            "--cache-s",
+            metavar="SECONDS",
+            help=say(
+                "Keep answers for repeats of the same request so long; 0: not at all.",
+                "相同请求的应答缓存时长（秒）；0 表示不缓存。",
+            ),
+        ),
+    ] = None,
     organization: OrganizationOption = None,
     as_json: JsonOption = False,
     data: DataOption = None,
@@ -86,9 +97,10 @@ def set_(
 ) -> None:
     if on_disconnect not in (None, "cancel", "drain"):
         raise CommandError("--on-disconnect: cancel, drain", code=USAGE)
-    if name is None and on_disconnect is None:
-        raise CommandError(say("Say --name or --on-disconnect.", "请给出 --name 或 --on-disconnect。"), code=USAGE)
-    body = {"name": name, "on_disconnect": on_disconnect}
+    body = {"name": name, "on_disconnect": on_disconnect, "cache_s": cache_s}
+    if all(value is None for value in body.values()):
+        words = say("Say --name, --on-disconnect or --cache-s.", "请给出 --name、--on-disconnect 或 --cache-s。")
+        raise CommandError(words, code=USAGE)
     with plane(config, data) as control:
         organization_id = control.organization_id(organization)
         project_id = control.project_id(project, organization_id)

@@ -9,7 +9,8 @@ import typer
 from waystation.cli.common import JsonOption, print_json
 from waystation.cli.words import say
 from waystation.settings import EngineSettings, ModelSettings, MoneySettings, ProviderSettings, ServerSettings
-from waystation.settings_reader import Secret, types_of, variable_of
+from waystation.settings_reader import types_of, variable_of
+from waystation.terms import Secret
 
 INTRODUCTION = """\
 # Configuration

@@ -16,7 +16,7 @@ from waystation.engine.model import LocalModel
 from waystation.engine.queue import WAITING_MAX
 from waystation.errors import ServiceUnavailable
 from waystation.gateway.call import Call
-from waystation.terms import Event, Model, Operation
+from waystation.terms import Event, Operation, Target
 from waystation.wire.http import Http
 
 _ANSWER = {
@@ -55,10 +55,10 @@ class EngineProvider:
         """Serve one more model, or one anew."""
         self._locals[model.name] = Local(model, self._http, self._data, self._queue_max, self._workers)
 
-    async def send(self, call: Call, model: Model) -> AsyncGenerator[Event]:
+    async def send(self, call: Call, target: Target) -> AsyncGenerator[Event]:
         """The answer's events, the last of which is Done. Closing the generator cancels. Raises an ApiError."""
-        local = self._local(model.deployment.upstream_model)
-        answering = _ANSWER[call.operation](call, model, local, self._tokenizers, int(self._now()))
+        local = self._local(target.deployment.upstream_model)
+        answering = _ANSWER[call.operation](call, target.model, local, self._tokenizers, int(self._now()))
         async with aclosing(answering) as events:
             async for event in events:
                 yield event

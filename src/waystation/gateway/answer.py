@@ -72,7 +72,7 @@ class Way(Protocol):
 async def answer(call: Call, way: Way) -> AsyncGenerator[Event]:
     """Carry one call to its answer. Any stage may end it by raising an ApiError."""
     caller = way.auth.identify(call)
-    call.drain = caller.drain
+    call.caller, call.drain = caller, caller.drain
     model = way.catalogue.resolve(call, caller)
     call = way.policy.admit(call, caller, model)
     async with way.ledger.hold(caller, model, call) as hold, aclosing(way.routing.attempt(call, model)) as events:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from waystation.terms import Operation
+from waystation.terms import Caller, Dialect, Model, Operation, Rung
 
 
 class Call:
@@ -18,18 +18,24 @@ class Call:
         "attempts",
         "authorization",
         "body",
+        "caller",
         "client",
         "cut",
         "deployment",
+        "dialect",
         "drain",
         "headers",
         "ignored",
         "limit_headers",
+        "mapped",
+        "notes",
         "operation",
         "output_tokens_max",
         "project",
         "request",
         "request_id",
+        "rung",
+        "served",
         "started_ns",
     )
 
@@ -43,8 +49,10 @@ class Call:
         headers: dict[bytes, bytes],
         client: str,
         started_ns: int,
+        dialect: Dialect = Dialect.OPENAI,
     ) -> None:
         self.operation = operation
+        self.dialect = dialect
         self.request_id = request_id
         self.body = body
         self.request = request
@@ -54,9 +62,16 @@ class Call:
         self.started_ns = started_ns  # time.monotonic_ns() when the head had been read
         self.project: str = ""  # whose call it is, once auth knows; queues are fair between projects
         self.drain = False  # when the client leaves, the answer is still read to its end, for its exact usage
+        self.caller: Caller | None = None  # once auth knows
+        # What routing did: the deployment's name, how many times something was dispatched, which rung of the ladder
+        # answered, and with which model (None: the one that was asked for). Its price holds where it is lower.
         self.deployment: str = ""
         self.attempts: int = 0
+        self.rung = Rung.PRIMARY
+        self.served: Model | None = None
+        self.notes = b""  # more headers of the answer that stages have to say, as encoded lines
         self.ignored: tuple[str, ...] = ()  # parameters that the provider could not use, named in x-waystation-ignored
+        self.mapped: tuple[str, ...] = ()  # "max_tokens>max_completion_tokens": sent under another name or value
         # The ledger's word to the provider: of each choice no more tokens than this; None: as many as were asked for.
         self.output_tokens_max: int | None = None
         # While a stream runs: no more of it can be paid. The provider ends it with finish_reason "length".

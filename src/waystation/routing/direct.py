@@ -5,13 +5,13 @@ from typing import Protocol
 
 from waystation.errors import ServiceUnavailable
 from waystation.gateway.call import Call
-from waystation.terms import Event, Model
+from waystation.terms import Event, Model, Target
 
 
 class Provider(Protocol):
     """What serves deployments: an upstream's dialect, or the engine."""
 
-    def send(self, call: Call, model: Model) -> AsyncGenerator[Event]:
+    def send(self, call: Call, target: Target) -> AsyncGenerator[Event]:
         """The answer's events; the last one is Done. Closing the generator cancels the call upstream."""
 
 
@@ -28,4 +28,4 @@ class Direct:
             raise ServiceUnavailable(f"The provider of the model `{model.name}` is not running.", retry_after_ms=2000)
         call.deployment = model.deployment.name
         call.attempts = 1
-        return provider.send(call, model)
+        return provider.send(call, Target(model.deployment, model))

@@ -18,6 +18,7 @@ CREATE TABLE projects (
     created_at BIGINT NOT NULL,
     archived_at BIGINT,
     on_disconnect TEXT DEFAULT 'cancel' NOT NULL,
+    cache_s INTEGER DEFAULT '0' NOT NULL,
     CONSTRAINT pk_projects PRIMARY KEY (id),
     CONSTRAINT fk_projects_organization_id FOREIGN KEY(organization_id) REFERENCES organizations (id)
 );
@@ -150,6 +151,14 @@ CREATE TABLE usage_rollups (
     reasoning_tokens BIGINT NOT NULL,
     cost_nano BIGINT NOT NULL,
     CONSTRAINT pk_usage_rollups PRIMARY KEY (series_id, quarter_at)
+) WITHOUT ROWID;
+
+CREATE TABLE usage_savings (
+    series_id BIGINT NOT NULL,
+    quarter_at BIGINT NOT NULL,
+    requests BIGINT NOT NULL,
+    saved_nano BIGINT NOT NULL,
+    CONSTRAINT pk_usage_savings PRIMARY KEY (series_id, quarter_at)
 ) WITHOUT ROWID;
 
 CREATE TABLE journal_marks (
@@ -387,3 +396,92 @@ CREATE TABLE exchange_rates (
     source TEXT NOT NULL,
     created_at BIGINT NOT NULL
 );
+
+CREATE TABLE providers (
+    name TEXT NOT NULL,
+    config TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    CONSTRAINT pk_providers PRIMARY KEY (name)
+);
+
+CREATE TABLE credentials (
+    id TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    name TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    redacted TEXT NOT NULL,
+    weight INTEGER NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    CONSTRAINT pk_credentials PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_credentials_provider ON credentials (provider);
+
+CREATE TABLE credential_states (
+    credential_id TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    disabled_at BIGINT NOT NULL,
+    CONSTRAINT pk_credential_states PRIMARY KEY (credential_id)
+);
+
+CREATE TABLE deployments (
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    model TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    config TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    CONSTRAINT pk_deployments PRIMARY KEY (id),
+    CONSTRAINT uq_deployments_name UNIQUE (name)
+);
+
+CREATE INDEX ix_deployments_model ON deployments (model);
+
+CREATE TABLE routes (
+    name TEXT NOT NULL,
+    config TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    CONSTRAINT pk_routes PRIMARY KEY (name)
+);
+
+CREATE TABLE drills (
+    id TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    until_at BIGINT NOT NULL,
+    ended_at BIGINT,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT pk_drills PRIMARY KEY (id)
+);
+
+CREATE TABLE notices (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    detail TEXT NOT NULL
+);
+
+CREATE TABLE kept_answers (
+    digest BLOB NOT NULL,
+    project_id TEXT NOT NULL,
+    model TEXT NOT NULL,
+    pieces BLOB NOT NULL,
+    size_bytes BIGINT NOT NULL,
+    usage TEXT NOT NULL,
+    fresh_until BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT pk_kept_answers PRIMARY KEY (digest)
+) WITHOUT ROWID;
+
+CREATE INDEX ix_kept_answers_expires_at ON kept_answers (expires_at);
+
+CREATE INDEX ix_kept_answers_project_id ON kept_answers (project_id);

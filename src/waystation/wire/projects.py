@@ -33,10 +33,11 @@ class ProjectList(Listing, frozen=True, kw_only=True):
 
 class UpdateProjectSettings(Exact, frozen=True, gc=False, kw_only=True):
     """`on_disconnect`: what becomes of an answer whose client leaves. "cancel" stops it, "drain" has it read to its end,
-    so that its usage is exact."""
+    so that its usage is exact. `cache_s`: how long an answer is kept for repeats of the same request; 0: not at all."""
 
     name: Name | None = None
     on_disconnect: Literal["cancel", "drain"] | None = None
+    cache_s: int | None = None
 
 
 class ProjectSettings(Shape, frozen=True, kw_only=True):
@@ -50,3 +51,4 @@ class ProjectSettings(Shape, frozen=True, kw_only=True):
     archived_at: int | None
     status: Literal["active", "archived"]
     on_disconnect: str
+    cache_s: int

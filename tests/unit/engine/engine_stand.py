@@ -27,7 +27,7 @@ from waystation.engine.sources import models_folder, pull
 from waystation.gateway.call import Call
 from waystation.metering.tokens import Tokenizers
 from waystation.runtime.http_client import HttpClient
-from waystation.terms import Abilities, Deployment, Done, Event, Model, Operation, Piece
+from waystation.terms import Abilities, Deployment, Done, Event, Model, Operation, Piece, Target
 from waystation.wire.chat import read_chat
 from waystation.wire.completions import read_completion
 from waystation.wire.embeddings import read_embeddings
@@ -112,7 +112,7 @@ class Engine:
     ) -> AsyncIterator[Event]:
         call = self.call(operation, body, name)
         call.project = project
-        async with aclosing(provider.send(call, self.model(operation))) as events:
+        async with aclosing(provider.send(call, self.target(operation))) as events:
             async for event in events:
                 yield event
 
@@ -121,6 +121,10 @@ class Engine:
         call = Call(operation, "req_1", data, READERS[operation](data), None, {}, "127.0.0.1", time.monotonic_ns())
         call.project = "p"
         return call
+
+    def target(self, operation: Operation) -> Target:
+        model = self.model(operation)
+        return Target(model.deployment, model)
 
     def model(self, operation: Operation) -> Model:
         local = EMBEDDING_MODEL if operation is Operation.EMBEDDINGS else self.chat

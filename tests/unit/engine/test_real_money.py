@@ -23,7 +23,10 @@ def answered(engine: Engine, call: Call, pieces_until_cut: int = 0) -> tuple[lis
 
     async def run() -> tuple[list[Piece], Done]:
         pieces: list[Piece] = []
-        async with engine.provider() as provider, aclosing(provider.send(call, engine.model(call.operation))) as events:
+        async with (
+            engine.provider() as provider,
+            aclosing(provider.send(call, engine.target(call.operation))) as events,
+        ):
             async for event in events:
                 if isinstance(event, Done):
                     async with asyncio.timeout(10):

@@ -84,6 +84,7 @@ async def update_settings(control: Control, asked: Asked) -> ProjectSettings:
         project_id=project_id,
         name=wanted.name,
         on_disconnect=wanted.on_disconnect,
+        cache_s=wanted.cache_s,
     )
     return project_settings(await control.change(put))
 
@@ -117,6 +118,7 @@ def project_settings(project: Project) -> ProjectSettings:
         archived_at=project.archived_at,
         status=_status(project),
         on_disconnect=project.on_disconnect,
+        cache_s=project.cache_s,
     )
 
 

@@ -13,7 +13,7 @@ from waystation.providers.openai.body import outgoing
 from waystation.providers.openai.refusals import fault, refusal, status_in
 from waystation.providers.openai.stream import TIERS, ErrorEvent, Stream
 from waystation.providers.openai.usage import read_usage
-from waystation.terms import Done, Event, Model, Operation
+from waystation.terms import Done, Event, Model, Operation, Target
 from waystation.wire.http import Disconnected, Http, HttpFault, Origin, Response, Timeouts, encode_headers
 
 ANSWER_BYTES_MAX = 128 * 1024 * 1024
@@ -84,10 +84,10 @@ class OpenAI:
             settings.total_timeout_s,
         )
 
-    async def send(self, call: Call, model: Model) -> AsyncGenerator[Event]:
+    async def send(self, call: Call, target: Target) -> AsyncGenerator[Event]:
         """The answer's events, Done last. Raises an ApiError. Closing the generator cancels the call upstream."""
-        streams = call.request.stream
-        body = outgoing(call, model.deployment.upstream_model)
+        streams, model = call.request.stream, target.model
+        body = outgoing(call, target.deployment.upstream_model)
         try:
             response = await self._http.request(
                 self._origin, "POST", self._targets[call.operation], self._headers, body, self._timeouts

@@ -9,7 +9,7 @@ from typing import Any
 from waystation.gateway.call import Call
 from waystation.providers.openai.provider import OpenAI
 from waystation.runtime.http_client import HttpClient
-from waystation.terms import Abilities, Deployment, Done, Model, Operation, Piece
+from waystation.terms import Abilities, Deployment, Done, Model, Operation, Piece, Target
 from waystation.testing.upstream import Upstream
 from waystation.wire.chat import read_chat
 from waystation.wire.completions import read_completion
@@ -76,7 +76,7 @@ async def sent(provider: OpenAI, call: Call, upstream_model: str | None = None) 
     """All events of a call: its pieces and its end."""
     pieces: list[Piece] = []
     model = model_of(upstream_model or call.request.model)
-    async for event in provider.send(call, model):
+    async for event in provider.send(call, target_of(model)):
         if isinstance(event, Done):
             return pieces, event
         pieces.append(event)
@@ -88,3 +88,7 @@ def chunks(*events: Piece | Done) -> list[Any]:
     data = b"".join(event.data for event in events).replace(b"\r\n", b"\n")
     lines = [line[6:] for line in data.split(b"\n") if line.startswith(b"data: ")]
     return [json.loads(line) for line in lines if line != b"[DONE]"]
+
+
+def target_of(model: Model) -> Target:
+    return Target(model.deployment, model)

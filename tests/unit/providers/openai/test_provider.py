@@ -17,6 +17,7 @@ from tests.unit.providers.openai.stand import (
     model_of,
     play,
     sent,
+    target_of,
 )
 from waystation.errors import ApiError
 from waystation.gateway.call import Call
@@ -236,7 +237,7 @@ def test_a_stream_that_breaks_gives_what_came_and_then_an_error(mode: str, statu
         pieces: list[Piece] = []
 
         async def take_all() -> None:
-            async for event in provider.send(chat_call(mode, stream=True), model_of(mode)):
+            async for event in provider.send(chat_call(mode, stream=True), target_of(model_of(mode))):
                 assert isinstance(event, Piece)
                 pieces.append(event)
 
@@ -262,7 +263,7 @@ def test_our_key_is_taken_out_of_an_upstreams_words() -> None:
 def test_closing_the_events_cancels_the_call_upstream() -> None:
     async def story(provider: OpenAI, upstream: Upstream, http: HttpClient) -> None:
         upstream.pace_s = 10.0
-        events = provider.send(chat_call(stream=True), model_of("fake"))
+        events = provider.send(chat_call(stream=True), target_of(model_of("fake")))
         await anext(events)
         assert upstream.meter.open_answers == 1
         await events.aclose()
@@ -298,7 +299,7 @@ def test_a_stream_that_is_cut_ends_as_one_that_is_too_long(asked: Callable[..., 
         call = asked(stream=True, stream_options={"include_usage": usage_asked})
         pieces: list[Piece] = []
         done = None
-        async for event in provider.send(call, model_of("fake")):
+        async for event in provider.send(call, target_of(model_of("fake"))):
             if isinstance(event, Done):
                 done = event
                 break
@@ -329,7 +330,7 @@ def test_a_stream_whose_text_is_whole_is_not_cut_any_more() -> None:
     async def story(provider: OpenAI, upstream: Upstream, http: HttpClient) -> None:
         upstream.pace_s = 0.002
         call = chat_call(stream=True)
-        async for event in provider.send(call, model_of("fake")):
+        async for event in provider.send(call, target_of(model_of("fake"))):
             if isinstance(event, Done):
                 assert event.usage is not None
             else:
