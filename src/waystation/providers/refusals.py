@@ -18,6 +18,7 @@ from waystation.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
+from waystation.terms import Blame
 from waystation.wire.http import HttpFault, TimedOut
 
 MESSAGE_CHARS_MAX = 600
@@ -55,15 +56,22 @@ def refusal(
     detail = f"upstream {status}: {said.detail}"
     provider = f"The provider of the model `{model}`"
     if status in CALLERS_FAULT and (said.message or status in (400, 413)):
-        return _rejected(status, said, provider, detail)
+        return blamed(_rejected(status, said, provider, detail), Blame.MODEL if status == 404 else Blame.CALLER)
     if status in REFUSED_US or said.code == "insufficient_quota":
-        return UpstreamFailed(f"{provider} refused this server's credential or account there.", detail=detail)
+        words = f"{provider} refused this server's credential or account there."
+        return blamed(UpstreamFailed(words, detail=detail), Blame.CREDENTIAL)
     retry_after_ms = retry_after(headers, now_s)
     if status == 429:
-        return RateLimitExceeded(f"{provider} is at its rate limit.", detail=detail, retry_after_ms=retry_after_ms)
+        limited = RateLimitExceeded(f"{provider} is at its rate limit.", detail=detail, retry_after_ms=retry_after_ms)
+        return blamed(limited, Blame.LIMIT)
     if status in (408, 504):
         return UpstreamTimeout(f"{provider} took too long.", detail=detail)
     return UpstreamFailed(f"{provider} failed.", detail=detail, retry_after_ms=retry_after_ms)
+
+
+def blamed(error: ApiError, blame: Blame) -> ApiError:
+    error.blame = blame
+    return error
 
 
 def _rejected(status: int, said: "_Said", provider: str, detail: str) -> ApiError:

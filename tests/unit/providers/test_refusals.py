@@ -13,7 +13,7 @@ from waystation.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
-from waystation.providers.openai.refusals import MESSAGE_CHARS_MAX, fault, refusal, retry_after, status_in
+from waystation.providers.refusals import MESSAGE_CHARS_MAX, fault, refusal, retry_after, status_in
 from waystation.wire.http import BadAnswer, ConnectFailed, Disconnected, HttpFault, TimedOut
 
 KEY = "sk-proj-AbCdEfGhIjKlMnOp"
