@@ -4,16 +4,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from waystation.dialects.ask import Ask
+from waystation.dialects.chat_ask import ask_of_chat
+from waystation.dialects.chat_writer import ChatWriter, envelope_of, new_chat_envelope, new_completion_envelope
+from waystation.dialects.completions import ask_of_completion
+from waystation.dialects.completions_writer import CompletionWriter
+from waystation.dialects.envelope import Envelope as Envelope
 from waystation.dialects.saying import Writer
 from waystation.terms import Dialect, Operation
-
-
-class Envelope(NamedTuple):
-    """What an answer says of itself, in every event: the same from its begin to its end, whoever goes on with it."""
-
-    id: str
-    model: str
-    created: int  # UTC seconds
 
 
 class Request(Protocol):
@@ -39,5 +36,10 @@ class Spoken(NamedTuple):
     error: Callable[[bytes], bytes] | None = None
 
 
-SPOKEN: dict[tuple[Dialect, Operation], Spoken] = {}
+SPOKEN: dict[tuple[Dialect, Operation], Spoken] = {
+    (Dialect.OPENAI, Operation.CHAT): Spoken(ask_of_chat, ChatWriter, envelope_of, new_chat_envelope),
+    (Dialect.OPENAI, Operation.COMPLETION): Spoken(
+        ask_of_completion, CompletionWriter, envelope_of, new_completion_envelope
+    ),
+}
 """By the caller's dialect and operation. Embeddings are no text: they have none."""

@@ -7,11 +7,11 @@ from typing import Protocol
 import msgspec
 
 from waystation import __version__
+from waystation.dialects.chat_usage import read_usage
 from waystation.errors import ApiError, UpstreamFailed
 from waystation.gateway.call import Call
 from waystation.providers.openai.body import outgoing
 from waystation.providers.openai.stream import TIERS, ErrorEvent, Stream
-from waystation.providers.openai.usage import read_usage
 from waystation.providers.refusals import fault, refusal, status_in
 from waystation.terms import Done, Event, Model, Operation, Target
 from waystation.wire.http import Disconnected, Http, HttpFault, Origin, Response, Timeouts, encode_headers

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from waystation.dialects.chat_usage import read_usage
 from waystation.errors import UpstreamFailed
-from waystation.providers.openai.usage import read_usage
 from waystation.terms import Done, Piece, Usage
 from waystation.wire.endings import DONE, cut_short
 from waystation.wire.sse import EVENT_BYTES_MAX, EventTooLarge, Framer, data_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from waystation.providers.openai.usage import TOKENS_MAX, read_usage
+from waystation.dialects.chat_usage import TOKENS_MAX, read_usage
 from waystation.terms import Usage
 
 

@@ -1,4 +1,5 @@
-"""What an upstream says that it used. Not to be trusted: a count that is none makes no usage, never a free call."""
+"""What an OpenAI-compatible upstream says that it used. Not to be trusted: a count that is none makes no usage, never
+a free call."""
 
 from typing import Annotated, Any
 
