@@ -28,6 +28,8 @@ ACCESS: dict[str, Access] = {
     "POST /chat/completions": Access.CALL,
     "POST /completions": Access.CALL,
     "POST /embeddings": Access.CALL,
+    "POST /messages": Access.CALL,
+    "POST /messages/count_tokens": Access.KEY,
     "GET /models": Access.KEY,
     "GET /models/{model:path}": Access.KEY,
     "POST /waystation/tokenize": Access.KEY,

@@ -18,16 +18,20 @@ from starlette.routing import BaseRoute, Route
 
 from waystation.errors import ApiError, Forbidden, MethodNotAllowed, UnknownUrl
 from waystation.http.access import ACCESS, Access
-from waystation.http.errors import error_body, error_headers
+from waystation.http.errors import ANTHROPIC_ERRORS, OPENAI_ERRORS, error_headers
 from waystation.http.plain import is_from_this_machine, json_response, presented, read_body
-from waystation.http.routes import CALL_ROUTES, PREFIXES
+from waystation.http.routes import ANTHROPIC_PREFIXES, CALL_ROUTES, PREFIXES
 from waystation.http.v1 import mount
 from waystation.http.v1.control import Control, operator_only
 from waystation.http.v1.table import RESOURCES
 from waystation.terms import Caller, Model
+from waystation.wire.anthropic import countable, read_count
+from waystation.wire.anthropic_answers import MessageTokensCount
+from waystation.wire.anthropic_models import model_info, model_page
 
 _EXPOSED = [
     "x-request-id",
+    "request-id",
     "openai-processing-ms",
     "retry-after",
     "retry-after-ms",
@@ -96,10 +100,22 @@ def build_app(desk: Desk) -> Starlette:
         )
 
     async def models(request: Request) -> Response:
+        if _speaks_anthropic(request):
+            return json_response(model_page(desk.catalogue.listed(), request.query_params))
         return json_response(desk.models_list(desk.catalogue.listed()))
 
     async def model(request: Request) -> Response:
-        return json_response(desk.model_object(desk.catalogue.named(request.path_params["model"])))
+        found = desk.catalogue.named(request.path_params["model"])
+        return json_response(model_info(found) if _speaks_anthropic(request) else desk.model_object(found))
+
+    async def count_tokens(request: Request) -> Response:
+        """Counted here, by the model's own tokenizer where it has one; which one is said."""
+        asked = read_count(await read_body(request, _TEXTS_BYTES_MAX))
+        desk.catalogue.named(asked.model)
+        counted = await desk.tokenize(msgspec.json.encode({"model": asked.model, "messages": countable(asked)}))
+        response = json_response(MessageTokensCount(input_tokens=counted.count))
+        response.headers["x-waystation-tokenizer"] = counted.encoding
+        return response
 
     async def tokenize(request: Request) -> Response:
         return json_response(await desk.tokenize(await read_body(request, _TEXTS_BYTES_MAX)))
@@ -125,6 +141,12 @@ def build_app(desk: Desk) -> Starlette:
         for label, page in beside.items():
             method, path = label.split(" ")
             routes.append(Route(prefix + path, _admitted(desk, label, page), methods=[method]))
+    for prefix in ANTHROPIC_PREFIXES:
+        label = "POST /messages/count_tokens"
+        routes.append(Route(f"{prefix}/messages/count_tokens", _admitted(desk, label, count_tokens), methods=["POST"]))
+        if prefix not in PREFIXES:
+            routes.append(Route(f"{prefix}/models", _admitted(desk, "GET /models", models)))
+            routes.append(Route(prefix + "/models/{model:path}", _admitted(desk, "GET /models/{model:path}", model)))
     routes += [Route(path.decode(), call_options, methods=["OPTIONS", "HEAD", "GET"]) for path in CALL_ROUTES]
     routes += mount.routes(RESOURCES, desk.control, desk.auth, PREFIXES)
 
@@ -196,6 +218,8 @@ class _RequestId:
             return
         started_ns = time.monotonic_ns()
         request_id = self._new_request_id().encode()
+        scope.setdefault("state", {})["request_id"] = request_id.decode()
+        speaks_anthropic = any(name == b"anthropic-version" for name, _ in scope["headers"])
 
         async def send_with_id(message: Any) -> None:
             if message["type"] == "http.response.start":
@@ -203,6 +227,7 @@ class _RequestId:
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id),
+                    *([(b"request-id", request_id)] if speaks_anthropic else ()),
                     (b"openai-processing-ms", b"%d" % took_ms),
                     (b"openai-version", b"2020-10-01"),
                 ]
@@ -212,7 +237,14 @@ class _RequestId:
 
 
 def _error(error: ApiError, request: Request) -> Response:
-    return Response(error_body(error), error.status, dict(error_headers(error)), media_type="application/json")
+    form = ANTHROPIC_ERRORS if _speaks_anthropic(request) else OPENAI_ERRORS
+    body = form.body(error, getattr(request.state, "request_id", ""))
+    return Response(body, form.status(error), dict(error_headers(error)), media_type="application/json")
+
+
+def _speaks_anthropic(request: Request) -> bool:
+    """Anthropic's clients always say the version of their API; nobody else does."""
+    return "anthropic-version" in request.headers
 
 
 def _translated(request: Request, error: HTTPException) -> ApiError:

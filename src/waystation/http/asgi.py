@@ -13,8 +13,7 @@ from waystation.gateway.answer import Way
 from waystation.gateway.call import Call
 from waystation.http.bounds import Bounds
 from waystation.http.calls import serve_call
-from waystation.http.errors import error_body, error_event
-from waystation.http.exchange import Draining, StreamsOpen, identity_lines, refusal_lines
+from waystation.http.exchange import Draining, StreamsOpen, errors_of, identity_lines, refusal_lines
 from waystation.http.repeats import Answers
 from waystation.http.routes import CALL_ROUTES, CallRoute
 
@@ -156,10 +155,12 @@ class AsgiExchange:
             self._put(data, more=False)
 
     def fail(self, error: ApiError, headers: bytes = b"") -> None:
+        form = errors_of(self.route)
+        body = form.body(error, self.request_id)
         if self.streaming:
-            self.finish(error_event(error))
+            self.finish(form.event(body))
         else:
-            self.answer(error.status, refusal_lines(error) + headers, error_body(error))
+            self.answer(form.status(error), refusal_lines(error) + headers, body)
 
     def watch_silence(self, silence_s: float, headers: Callable[[], bytes]) -> None:
         loop = asyncio.get_running_loop()
@@ -177,7 +178,7 @@ class AsgiExchange:
         self._silence = loop.call_later(silence_s, look)
 
     def _start(self, status: int, lines: bytes) -> None:
-        lines += identity_lines(self.request_id, self.started_ns)
+        lines += identity_lines(self.request_id, self.started_ns, self.route)
         pairs = [tuple(line.split(b": ", 1)) for line in lines.split(b"\r\n") if line]
         self._messages.append({"type": "http.response.start", "status": status, "headers": pairs})
         self._moved.set()

@@ -10,9 +10,10 @@ from waystation.gateway.answer import Way, answer
 from waystation.gateway.call import Call
 from waystation.http.bounds import Bounds
 from waystation.http.exchange import Reply
+from waystation.http.presented import shown_key
 from waystation.http.repeats import KEY, Answers, Recorder, Tape, follow
 from waystation.http.unpack import unpack
-from waystation.terms import Done, Usage
+from waystation.terms import Dialect, Done, Usage
 
 log = logging.getLogger("waystation.http")
 
@@ -73,7 +74,7 @@ async def _once(exchange: Reply, call: Call, way: Way, bounds: Bounds, answers: 
     reader = answers.open(
         caller.project_id,
         exchange.fields[KEY],
-        call.operation.value,
+        call.operation.value if call.dialect is Dialect.OPENAI else call.dialect.value,
         call.body,
         call.request_id,
         stream,
@@ -107,10 +108,11 @@ def read_call(exchange: Reply, bounds: Bounds) -> Call:
         exchange.request_id,
         body,
         route.read(body),
-        fields.get(b"authorization"),
+        shown_key(fields),
         fields,
         exchange.client_address,
         exchange.started_ns,
+        route.dialect,
     )
 
 

@@ -29,7 +29,7 @@ from waystation.gateway.answer import Way
 from waystation.http.bounds import Bounds
 from waystation.http.calls import serve_call
 from waystation.http.exchange import Draining, Exchange, StreamsOpen, as_cycle
-from waystation.http.presented import Presented
+from waystation.http.presented import Presented, shown_key
 from waystation.http.repeats import Answers
 from waystation.http.routes import CALL_ROUTES
 
@@ -236,7 +236,7 @@ class Door(HttpToolsProtocol):
     def _ask_who_sends(self, exchange: Exchange) -> None:
         """A body that is large, or may be once unpacked, is read from those only who have a key: that costs."""
         try:
-            self.doorway.way.auth.identify(Presented(exchange.fields.get(b"authorization")))
+            self.doorway.way.auth.identify(Presented(shown_key(exchange.fields)))
         except ApiError as refusal:
             exchange.error = refusal
             exchange.keep_alive = False

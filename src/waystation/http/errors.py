@@ -1,4 +1,10 @@
-"""Errors as OpenAI writes them: `{"error": {message, type, param, code}}`. The only place that makes error bodies."""
+"""Errors in the words of the dialect in which was asked. The only place that makes error bodies.
+
+OpenAI's: `{"error": {message, type, param, code}}`. Anthropic's: `{"type": "error", "error": {type, message}, "request_id"}`,
+with the statuses of https://platform.claude.com/docs/en/api/errors (November 2026).
+"""
+
+from collections.abc import Callable
 
 import msgspec
 
@@ -6,15 +12,61 @@ from waystation.errors import ApiError, MissingKey
 
 _encode = msgspec.json.encode
 
+# By our status. Money is 402 there and a busy server 529; what has no line is an invalid request below 500, else an API error.
+_ANTHROPIC_TYPES = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
+class ErrorForm(msgspec.Struct, frozen=True):
+    """How a dialect tells errors."""
+
+    status: Callable[[ApiError], int]
+    body: Callable[[ApiError, str], bytes]
+    """(error, request id) → the JSON body of an error answer."""
+    event: Callable[[bytes], bytes]
+    """The same body as a server-sent event, for a stream that has begun; SDKs raise it as their APIError."""
+
 
 def error_body(error: ApiError) -> bytes:
     """The JSON body of an error answer; its fields are the four that every OpenAI SDK reads."""
     return _encode({"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}})
 
 
-def error_event(error: ApiError) -> bytes:
-    """The same as a server-sent event, for a stream that has begun; SDKs raise it as an APIError."""
-    return b"data: " + error_body(error) + b"\n\n"
+OPENAI_ERRORS = ErrorForm(
+    lambda error: error.status,
+    lambda error, request_id: error_body(error),
+    lambda body: b"data: " + body + b"\n\n",
+)
+
+
+def anthropic_status(error: ApiError) -> int:
+    """The status that Anthropic uses for such an error: what its SDKs tell errors apart by."""
+    if error.code == "insufficient_quota":
+        return 402
+    return 529 if error.status == 503 else error.status
+
+
+def anthropic_error_body(error: ApiError, request_id: str) -> bytes:
+    status = anthropic_status(error)
+    kind = _ANTHROPIC_TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
+    return _encode(
+        {"type": "error", "error": {"type": kind, "message": error.message}, "request_id": request_id},
+    )
+
+
+ANTHROPIC_ERRORS = ErrorForm(
+    anthropic_status,
+    anthropic_error_body,
+    lambda body: b"event: error\ndata: " + body + b"\n\n",
+)
 
 
 def error_headers(error: ApiError) -> list[tuple[str, str]]:
@@ -23,7 +75,7 @@ def error_headers(error: ApiError) -> list[tuple[str, str]]:
     if isinstance(error, MissingKey):
         headers.append(("www-authenticate", 'Bearer realm="Waystation"'))
     if error.retry_after_ms is not None:
-        # OpenAI's SDKs read retry-after-ms first; retry-after has whole seconds, so it is rounded up.
+        # SDKs read retry-after-ms first; retry-after has whole seconds, so it is rounded up.
         headers.append(("retry-after-ms", str(error.retry_after_ms)))
         headers.append(("retry-after", str(-(-error.retry_after_ms // 1000))))
     if error.code == "insufficient_quota":

@@ -14,7 +14,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 from waystation.errors import ApiError, ServiceUnavailable
-from waystation.http.errors import error_body, error_event, error_headers
+from waystation.http.errors import OPENAI_ERRORS, ErrorForm, error_headers
+from waystation.terms import Dialect
 
 if TYPE_CHECKING:
     from waystation.gateway.call import Call
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from waystation.http.routes import CallRoute
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+_STATUS_LINES[529] = b"HTTP/1.1 529 Overloaded\r\n"  # Anthropic's own
 _JSON = b"content-type: application/json\r\n"
 _STREAM = (
     b"content-type: text/event-stream; charset=utf-8\r\n"
@@ -33,7 +35,7 @@ _CLOSE = b"connection: close\r\n"
 # A key travels in a header that no browser adds by itself, so any page may read what its own request was answered.
 _CORS = (
     b"access-control-allow-origin: *\r\naccess-control-expose-headers: "
-    b"x-request-id, openai-processing-ms, retry-after, retry-after-ms, x-waystation-cost, x-waystation-deployment, "
+    b"x-request-id, request-id, openai-processing-ms, retry-after, retry-after-ms, x-waystation-cost, x-waystation-deployment, "
     b"x-waystation-budget-clamped, idempotent-replayed, "
     b"x-ratelimit-limit-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, "
     b"x-ratelimit-reset-requests, x-ratelimit-reset-tokens\r\n"
@@ -226,7 +228,10 @@ class Exchange:
 
     def _own_headers(self) -> bytes:
         """What every answer says: when, which, how long it took, and to a page of a browser, that it may look."""
-        lines = b"%b%b" % (self.door.common_headers(), identity_lines(self.request_id, self.started_ns))
+        lines = b"%b%b" % (
+            self.door.common_headers(),
+            identity_lines(self.request_id, self.started_ns, self.route),
+        )
         return lines + _CORS if b"origin" in self.fields else lines
 
     def send(self, data: bytes) -> None:
@@ -250,10 +255,12 @@ class Exchange:
 
     def fail(self, error: ApiError, headers: bytes = b"") -> None:
         """End with an error: a whole answer if nothing went out yet, else the stream's last event."""
+        form = errors_of(self.route)
+        body = form.body(error, self.request_id)
         if self.streaming:
-            self.finish(error_event(error))
+            self.finish(form.event(body))
             return
-        self.answer(error.status, refusal_lines(error) + headers, error_body(error))
+        self.answer(form.status(error), refusal_lines(error) + headers, body)
 
     def watch_silence(self, silence_s: float, headers: Callable[[], bytes]) -> None:
         """From now on send a comment whenever nothing was sent for `silence_s`; begins the stream if need be.
@@ -298,12 +305,20 @@ class Exchange:
         self.door.on_response_complete()
 
 
-def identity_lines(request_id: str, started_ns: int) -> bytes:
-    """The headers by which OpenAI's answers are known, as encoded lines."""
-    return b"x-request-id: %b\r\nopenai-processing-ms: %d\r\nopenai-version: 2020-10-01\r\n" % (
+def identity_lines(request_id: str, started_ns: int, route: CallRoute | None = None) -> bytes:
+    """The headers by which an answer is known, as encoded lines: OpenAI's, and Anthropic's where that was asked."""
+    lines = b"x-request-id: %b\r\nopenai-processing-ms: %d\r\nopenai-version: 2020-10-01\r\n" % (
         request_id.encode(),
         (time.monotonic_ns() - started_ns) // 1_000_000,
     )
+    if route is not None and route.dialect is Dialect.ANTHROPIC:
+        lines += b"request-id: %b\r\n" % request_id.encode()
+    return lines
+
+
+def errors_of(route: CallRoute | None) -> ErrorForm:
+    """How an exchange on this route tells errors; one that can't be read has none."""
+    return OPENAI_ERRORS if route is None else route.errors
 
 
 def refusal_lines(error: ApiError) -> bytes:

@@ -11,6 +11,8 @@ from waystation.http.access import ACCESS, Access
 from waystation.http.v1.control import ORGANIZATION, Query, Resource
 from waystation.http.v1.table import RESOURCES
 from waystation.wire.answers import ChatCompletion, ChatCompletionChunk, Completion, EmbeddingList, ErrorBody
+from waystation.wire.anthropic import CountRequest, MessagesRequest
+from waystation.wire.anthropic_answers import AnthropicErrorBody, MessageAnswer, MessageEvent, MessageTokensCount
 from waystation.wire.chat import ChatRequest
 from waystation.wire.completions import CompletionRequest
 from waystation.wire.embeddings import EmbeddingsRequest
@@ -23,19 +25,25 @@ _STRUCTS = (
     ChatRequest,
     CompletionRequest,
     EmbeddingsRequest,
+    MessagesRequest,
+    CountRequest,
     TokenizeRequest,
     EstimateRequest,
     ChatCompletion,
     ChatCompletionChunk,
     Completion,
     EmbeddingList,
+    MessageAnswer,
+    MessageEvent,
+    MessageTokensCount,
+    AnthropicErrorBody,
     ModelObject,
     ModelList,
     Tokenization,
     Estimation,
     ErrorBody,
 )
-_TAGS = ("Chat", "Completions", "Embeddings", "Models", "Waystation", "Server", "Administration")
+_TAGS = ("Chat", "Completions", "Embeddings", "Messages", "Models", "Waystation", "Server", "Administration")
 _REF = "#/components/schemas/{name}"
 # What any call can meet on its way, in the order of `errors.py`. 413, 415, 431 and 408 come from the door.
 _CALL_ERRORS = {
@@ -109,6 +117,25 @@ def _calls() -> dict[str, Any]:
         },
         "/v1/embeddings": {
             "post": _operation("createEmbedding", "Embeddings", "Embed texts.", EmbeddingsRequest, EmbeddingList)
+        },
+        "/v1/messages": {
+            "post": _in_anthropics_form(
+                _operation(
+                    "createMessage", "Messages", "Answer a chat, in Anthropic's form.", MessagesRequest, MessageAnswer
+                ),
+                MessageEvent,
+            )
+        },
+        "/v1/messages/count_tokens": {
+            "post": _in_anthropics_form(
+                _operation(
+                    "countMessageTokens",
+                    "Messages",
+                    "Count the tokens of a request for a message.",
+                    CountRequest,
+                    MessageTokensCount,
+                )
+            )
         },
         "/v1/waystation/tokenize": {
             "post": _operation(
@@ -220,6 +247,25 @@ def _operation(
         "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(request)}}},
         "responses": {"200": {"description": "The answer.", "content": content}} | _errors(_CALL_ERRORS),
     }
+
+
+def _in_anthropics_form(operation: dict[str, Any], event: type | None = None) -> dict[str, Any]:
+    """An operation whose errors, events and statuses are Anthropic's: 402 for money, 529 for 503."""
+    answers = operation["responses"]
+    answers["402"] = {"description": "Credit or budget can't cover the most that this call may cost."}
+    answers["529"] = answers.pop("503")
+    for status, answer in answers.items():
+        if status != "200":
+            answer["content"] = {"application/json": {"schema": _ref(AnthropicErrorBody)}}
+    if event is not None:
+        answers["200"]["content"]["text/event-stream"] = {
+            "schema": {
+                "type": "string",
+                "description": f"Server-sent events, each with a {event.__name__}, `message_stop` last.",
+                "contentMediaType": "text/event-stream",
+            }
+        }
+    return operation
 
 
 def _reading(name: str, summary: str, answer: type) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from waystation.errors import RequestTooLarge
-from waystation.http.presented import Presented
+from waystation.http.presented import Presented, shown_key
 
 _LOOPBACK = ("127.", "::1", "")
 
@@ -24,8 +24,7 @@ async def read_body(request: Request, size_bytes_max: int) -> bytes:
 
 
 def presented(request: Request) -> Presented:
-    authorization = request.headers.get("authorization")
-    return Presented(None if authorization is None else authorization.encode("latin-1"))
+    return Presented(shown_key(dict(request.headers.raw)))
 
 
 def is_from_this_machine(request: Request) -> bool:

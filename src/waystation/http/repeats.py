@@ -10,8 +10,7 @@ from typing import Protocol
 from waystation.errors import ApiError
 from waystation.gateway.call import Call
 from waystation.http.bounds import Bounds
-from waystation.http.errors import error_body, error_event
-from waystation.http.exchange import Reply, refusal_lines
+from waystation.http.exchange import Reply, errors_of, refusal_lines
 
 KEY = b"idempotency-key"
 _REPLAYED = b"idempotent-replayed: true\r\n"
@@ -104,10 +103,12 @@ class Recorder:
         self.tape.end(data)
 
     def fail(self, error: ApiError, headers: bytes = b"") -> None:
+        form = errors_of(self.route)
+        body = form.body(error, self.request_id)
         if self.streaming:
-            self.finish(error_event(error))
+            self.finish(form.event(body))
         else:
-            self.answer(error.status, refusal_lines(error) + headers, error_body(error))
+            self.answer(form.status(error), refusal_lines(error) + headers, body)
 
     def watch_silence(self, silence_s: float, headers: Callable[[], bytes]) -> None:
         """Silence is between an exchange and its client: no comment is recorded."""
@@ -123,7 +124,7 @@ async def follow(exchange: Reply, reader: Reader, bounds: Bounds, *, stream: boo
     if not reader.stream:
         body = await reader.whole()
         if exchange.streaming:  # with a comment, while this was an error in the making
-            exchange.finish(b"data: %b\n\n" % body)
+            exchange.finish(errors_of(exchange.route).event(body))
         else:
             exchange.answer(reader.status, headers, body)
         return

@@ -5,13 +5,17 @@ from typing import Any
 
 import msgspec
 
-from waystation.terms import Operation
+from waystation.http.errors import ANTHROPIC_ERRORS, OPENAI_ERRORS, ErrorForm
+from waystation.terms import Dialect, Operation
+from waystation.wire.anthropic import read_messages
 from waystation.wire.chat import read_chat
 from waystation.wire.completions import read_completion
 from waystation.wire.embeddings import read_embeddings
 
 # SDKs are told a base URL with or without /v1; SDK 0.28 behind company gateways is told one that ends in /openai.
 PREFIXES = ("/v1", "", "/openai/v1", "/openai")
+# Anthropic's SDKs add /v1 themselves; their base URL is the server, or /anthropic at servers that speak several dialects.
+ANTHROPIC_PREFIXES = (*PREFIXES, "/anthropic/v1", "/anthropic")
 
 
 class CallRoute(msgspec.Struct, frozen=True):
@@ -19,6 +23,8 @@ class CallRoute(msgspec.Struct, frozen=True):
 
     operation: Operation
     read: Callable[[bytes], Any]
+    dialect: Dialect = Dialect.OPENAI
+    errors: ErrorForm = OPENAI_ERRORS
 
 
 _CALLS = {
@@ -29,4 +35,7 @@ _CALLS = {
 
 CALL_ROUTES: dict[bytes, CallRoute] = {
     (prefix + path).encode(): route for prefix in PREFIXES for path, route in _CALLS.items()
+} | {
+    f"{prefix}/messages".encode(): CallRoute(Operation.CHAT, read_messages, Dialect.ANTHROPIC, ANTHROPIC_ERRORS)
+    for prefix in ANTHROPIC_PREFIXES
 }

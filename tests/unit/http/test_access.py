@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from tests.unit.http.control_stand import Stand, stand
 from waystation.http.access import ACCESS, Access
-from waystation.http.routes import CALL_ROUTES, PREFIXES
+from waystation.http.routes import ANTHROPIC_PREFIXES, CALL_ROUTES
 
 ID = "x_0123456789"
 LIMITS, RPM = "/waystation/rate_limits", "max_requests_per_1_minute"
@@ -17,7 +17,9 @@ LIMITS, RPM = "/waystation/rate_limits", "max_requests_per_1_minute"
 
 def bare(path: str) -> str:
     """A path without the prefix of a base URL, as the table has it."""
-    prefix = next(prefix for prefix in sorted(PREFIXES, key=len, reverse=True) if path.startswith(f"{prefix}/"))
+    prefix = next(
+        prefix for prefix in sorted(ANTHROPIC_PREFIXES, key=len, reverse=True) if path.startswith(f"{prefix}/")
+    )
     return path.removeprefix(prefix)
 
 

@@ -29,6 +29,7 @@ from waystation.wire.answers import (
     ErrorBody,
     ErrorDetail,
 )
+from waystation.wire.anthropic import read_count, read_messages
 from waystation.wire.chat import read_chat
 from waystation.wire.completions import read_completion
 from waystation.wire.embeddings import read_embeddings
@@ -41,6 +42,8 @@ ROUTES = {
     "post /v1/chat/completions": "createChatCompletion",
     "post /v1/completions": "createCompletion",
     "post /v1/embeddings": "createEmbedding",
+    "post /v1/messages": "createMessage",
+    "post /v1/messages/count_tokens": "countMessageTokens",
     "get /v1/models": "listModels",
     "get /v1/models/{model}": "retrieveModel",
     "post /v1/waystation/tokenize": "createTokenization",
@@ -109,6 +112,8 @@ READERS: dict[str, Any] = {
     "/v1/chat/completions": read_chat,
     "/v1/completions": read_completion,
     "/v1/embeddings": read_embeddings,
+    "/v1/messages": read_messages,
+    "/v1/messages/count_tokens": read_count,
     "/v1/waystation/tokenize": read_tokenize,
     "/v1/waystation/estimate": read_estimate,
 } | {f"/v1{each.path}": Reader(each.request).read for each in RESOURCES if each.request is not None}
