@@ -9,8 +9,9 @@ import msgspec
 
 from waystation.dialects.saying import BadAnswer, ErrorInAnswer, Reader, Saying
 from waystation.errors import ApiError, UpstreamFailed
+from waystation.providers.model import ProviderConfig
 from waystation.providers.refusals import fault
-from waystation.wire.http import Headers, Http, HttpFault, Origin, Response, Timeouts
+from waystation.wire.http import Disconnected, Headers, Http, HttpFault, Origin, Response, Timeouts
 
 ANSWER_BYTES_MAX = 128 * 1024 * 1024
 """A whole answer: 2048 embeddings of 3072 numbers fit."""
@@ -24,6 +25,14 @@ class Line(msgspec.Struct, frozen=True):
     http: Http
     origin: Origin
     timeouts: Timeouts
+
+
+def line_to(config: ProviderConfig, http: Http, base_url: str) -> Line:
+    """The way to a configured provider, whose API begins at `base_url` unless it says another. Raises ValueError."""
+    timeouts = Timeouts(
+        config.connect_timeout_s, config.first_byte_timeout_s, config.idle_timeout_s, config.total_timeout_s
+    )
+    return Line(http, Origin.parse(config.base_url or base_url), timeouts)
 
 
 Refused = Callable[[int, Mapping[bytes, bytes], bytes], ApiError]
@@ -46,7 +55,12 @@ async def ask(
                 raise UpstreamFailed(f"The provider of the model `{model}` answered with a web page.")
             size = 0
             while not reader.over:
-                data = await response.next()
+                try:
+                    data = await response.next()
+                except Disconnected:
+                    for saying in _last(reader):
+                        yield saying
+                    return
                 if not data:
                     break
                 size += len(data)
@@ -67,6 +81,14 @@ async def ask(
         raise UpstreamFailed(
             f"The provider of the model `{model}` sent what is no answer.", detail=str(error)
         ) from None
+
+
+def _last(reader: Reader) -> list[Saying]:
+    """What is said at the end of an answer whose connection broke. Raises Disconnected unless it was whole."""
+    try:
+        return reader.finish()
+    except BadAnswer:
+        raise Disconnected("before the answer was whole", before_head=False) from None
 
 
 async def refusal_body(response: Response) -> bytes:
