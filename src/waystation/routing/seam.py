@@ -12,11 +12,27 @@ from waystation.terms import Credential, Dialect, Event, Model, Operation, Targe
 class Provider(Protocol):
     """What serves deployments: an upstream, or the engine. One for each configured provider."""
 
-    name: str
-    credentials: Sequence[Credential]  # its pool, never empty: NO_CREDENTIAL where it wants none
-    concurrency_max: int | None  # calls under way at once, of this worker; None: no bound
-    native: Collection[tuple[Dialect, Operation]]  # in these it is handed a call as it came
-    operations: Collection[Operation]  # what it can be asked for at all
+    @property
+    def name(self) -> str: ...
+    @property
+    def credentials(self) -> Sequence[Credential]:
+        """Its pool, never empty: NO_CREDENTIAL where it wants none."""
+        ...
+
+    @property
+    def concurrency_max(self) -> int | None:
+        """Calls under way at once, of this worker; None: no bound."""
+        ...
+
+    @property
+    def native(self) -> Collection[tuple[Dialect, Operation]]:
+        """In these it is handed a call as it came."""
+        ...
+
+    @property
+    def operations(self) -> Collection[Operation]:
+        """What it can be asked for at all."""
+        ...
 
     def send(self, call: Call, target: Target) -> AsyncGenerator[Event]:
         """The answer's events in the caller's own dialect, which is native here; the last one is Done.
