@@ -157,7 +157,7 @@ def _check_known(option: str, names: Iterable[str]) -> None:
 
 
 def _columns(report: "UsageReport") -> list[str]:
-    return [*(["from", "until"] if report.bucket else []), *report.by, *NUMBERS, "cost", "currency"]
+    return [*(["from", "until"] if report.bucket else []), *report.by, *NUMBERS, "cost", "saved", "currency"]
 
 
 def _cells(report: "UsageReport") -> list[list[Any]]:
@@ -170,6 +170,7 @@ def _cells(report: "UsageReport") -> list[list[Any]]:
             *(getattr(row, name) for name in report.by),
             *(getattr(row, name) for name in NUMBERS),
             decimal_of(row.cost_nano),
+            None if row.saved_nano is None else decimal_of(row.saved_nano),
             row.currency,
         ]
         for row in report.rows
@@ -184,6 +185,7 @@ def _plain(report: "UsageReport") -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(report)
     for row, told in zip(report.rows, plain["rows"], strict=True):
         told["cost"] = decimal_of(row.cost_nano)
+        told["saved"] = None if row.saved_nano is None else decimal_of(row.saved_nano)
     return plain
 
 
@@ -207,7 +209,7 @@ def _print_table(report: "UsageReport") -> None:
         return
     rows = [_columns(report), *([["-" if cell is None else str(cell) for cell in cells] for cells in _cells(report)])]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    names = len(rows[0]) - len(NUMBERS) - 2
+    names = len(rows[0]) - len(NUMBERS) - 3
     for row in rows:
         aligned = [
             cell.rjust(width) if names <= place < len(row) - 1 else cell.ljust(width)

@@ -16,18 +16,20 @@ from waystation.ledger.poster import Poster
 from waystation.ledger.rates.admission import Admission
 from waystation.ledger.rates.estimate import tokens_estimated
 from waystation.ledger.rates.limiter import Limiter, Must
-from waystation.ledger.records import EXTEND, HOLD, PROGRESS, SETTLE, VOID, extra_of
+from waystation.ledger.records import EXTEND, HOLD, PROGRESS, SETTLE, VOID
+from waystation.ledger.serving import charge_of, extra_of
 from waystation.ledger.watch import Watch
 from waystation.metering.cost import charged_nano, cleaned, hold_nano
 from waystation.metering.guess import answer_text, given_token_ids, request_text, tokens_of_bytes
 from waystation.metering.plausible import is_far_off
-from waystation.terms import ENGINE, Caller, Done, Event, Model, Piece, Price, Usage
+from waystation.terms import ENGINE, FREE_RUNGS, Caller, Done, Event, Model, Piece, Price, Rung, Usage
 
 FREE = Price("USD", 0, 0, source="unmetered")  # an unmetered model's usage is recorded, at no cost
 PROGRESS_EVERY_BYTES = 1_024  # of a streamed answer: so much a crash may lose of what is charged
 TEXT_BYTES_MAX = 4_000_000  # kept of an answer to count its tokens; what comes after is guessed by its size
 END_USER_CHARS_MAX = 256  # kept of the caller's name for its user
 EXCESSES_MAX = 10_000  # deployments that were seen to take more than their calls' bounds
+_PRIMARY = Rung.PRIMARY
 
 log = logging.getLogger("waystation.ledger")
 
@@ -248,11 +250,13 @@ class CallHold:
         return event
 
     def _finish(self, done: Done) -> None:
-        usage, flagged = done.usage, 0
+        call, usage, flagged = self._call, done.usage, 0
         if usage is None:
             usage = self._counted(self._text() if self._pieces else answer_text(done.data))
             done.usage = usage
-        elif self._model.deployment.provider != ENGINE and self._is_far_off(usage, done):
+        elif call.rung is not _PRIMARY and call.rung in FREE_RUNGS:
+            pass  # it was looked at when it was made
+        elif (call.served or self._model).deployment.provider != ENGINE and self._is_far_off(usage, done):
             flagged = 1
         done.cost_nano = self._settle(usage, "ok", flagged)
         done.currency = self._currency
@@ -337,7 +341,7 @@ class CallHold:
 
     def _count(self, text: str) -> int:
         try:
-            return self._desk.count_tokens(text, self._model.name)
+            return self._desk.count_tokens(text, (self._call.served or self._model).name)
         except Exception:  # whatever is wrong with the tokenizer, a call that was held must be settled
             log.exception("%s: tokens can't be counted, guessing by size", self._call.request_id)
             return tokens_of_bytes(len(text.encode(errors="replace")))
@@ -360,9 +364,15 @@ class CallHold:
         """Write what was used; returns what the caller is charged."""
         call, desk = self._call, self._desk
         said, usage = usage, cleaned(usage)
-        cost, without_rate = charged_nano(usage, self._price, self._tier)
+        if usage is not said and usage != said:  # it could not be as the provider said
+            flagged = 1
+        if call.rung is _PRIMARY and call.attempts < 2 and call.served is None:
+            cost, without_rate = charged_nano(usage, self._price, self._tier)
+            extra = extra_of(usage) if usage is not said else None  # what few calls use is never the same object
+        else:
+            usage, cost, without_rate, extra = charge_of(call, usage, self._price, self._currency, self._tier)
         charged, variance = split(cost, self._held_nano)
-        if variance or without_rate or usage is not said:
+        if variance or without_rate:
             flagged = 1
         request_id = call.request_id
         record = (
@@ -385,7 +395,7 @@ class CallHold:
             RECEIVABLE if self._caller.postpaid else CREDIT,
             flagged,
             usage.tier,
-            extra_of(usage),
+            extra,
             self._funds,
         )
         desk.poster.add(record, written=desk.journal.end(request_id, record))

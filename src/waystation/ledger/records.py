@@ -17,8 +17,6 @@ from zlib import crc32
 
 import msgspec
 
-from waystation.terms import Usage
-
 Record = tuple[Any, ...]
 
 HOLD, EXTEND, PROGRESS, SETTLE, VOID = "h", "x", "p", "s", "v"
@@ -57,17 +55,6 @@ _ADDED: dict[tuple[str, int], Record] = {(HOLD, 17): (0, ()), (SETTLE, 22): (0, 
 
 encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Any]).decode
-
-
-def extra_of(usage: Usage) -> str | None:
-    """What few calls use, as JSON; None when it is nothing."""
-    if not (usage.cache_write_tokens or usage.audio_input_tokens or usage.audio_output_tokens or usage.images):
-        return None
-    extra = {name: value for name in _EXTRA if (value := getattr(usage, name))}
-    return msgspec.json.encode(extra).decode()
-
-
-_EXTRA = ("cache_write_tokens", "audio_input_tokens", "audio_output_tokens", "images")
 
 
 class HoldRecord(msgspec.Struct, array_like=True, frozen=True):

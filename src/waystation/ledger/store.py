@@ -14,6 +14,7 @@ from waystation.ledger.funds.store import Spending
 from waystation.ledger.model import CREDIT, usage_postings
 from waystation.ledger.rates import store as rates_store
 from waystation.ledger.records import Record
+from waystation.ledger.serving import saved_nano
 
 USAGE_PRUNED_BEFORE = "usage_pruned_before"  # a fact in the table meta
 _QUARTER_S = 900
@@ -21,7 +22,7 @@ _IN_MAX = 500
 
 # Where the fields are in a settlement (records.SETTLE_FIELDS).
 _REQUEST, _AT, _ORGANIZATION, _PROJECT, _KEY, _MODEL, _CURRENCY, _END_USER = 1, 2, 3, 4, 5, 7, 8, 10
-_INPUT, _COST, _VARIANCE, _PAYER, _FUNDS = 11, 17, 18, 21, 25
+_INPUT, _COST, _VARIANCE, _PAYER, _EXTRA, _FUNDS = 11, 17, 18, 21, 24, 25
 
 _SERIES_COLUMNS = [column.name for column in tables.usage_series.columns][1:]
 _USAGE_COLUMNS = [column.name for column in tables.usage.columns]
@@ -29,6 +30,8 @@ _END_USER_KEYS = [column.name for column in tables.usage_end_users.primary_key]
 _END_USER_SUMS = ["requests", "input_tokens", "output_tokens", "cost_nano"]
 _ROLLUP_KEYS = [column.name for column in tables.usage_rollups.primary_key]
 _ROLLUP_SUMS = [column.name for column in tables.usage_rollups.columns][len(_ROLLUP_KEYS) :]
+_SAVING_KEYS = [column.name for column in tables.usage_savings.primary_key]
+_SAVING_SUMS = [column.name for column in tables.usage_savings.columns][len(_SAVING_KEYS) :]
 
 Series = tuple[str, ...]  # the values of _SERIES_COLUMNS
 _Key = tuple[str, str, str]  # an entry is for an organization, a currency and a payer
@@ -69,6 +72,7 @@ def post(
         connection.exec_driver_sql(_insert(connection, "usage", _USAGE_COLUMNS), rows)
         sums_by_id = [(series_ids[series], quarter_at, *sums) for (series, quarter_at), sums in rollups.items()]
         connection.exec_driver_sql(_add_up(connection, "usage_rollups", _ROLLUP_KEYS, _ROLLUP_SUMS), sums_by_id)
+        _count_savings(connection, records, series_ids)
         _count_end_users(connection, records)
         for organization_id, spent in _spent_of_credit(records).items():
             credit_store.spend_held(connection, organization_id, spent)
@@ -143,6 +147,19 @@ def _add_up(
     added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in sums)
     insertion = _insert(connection, table, [*keys, *others, *sums])
     return f"{insertion} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
+
+
+def _count_savings(connection: Connection, records: Sequence[Record], series_ids: Mapping[Series, int]) -> None:
+    sums: dict[tuple[int, int], list[int]] = {}
+    for record in records:
+        if record[_EXTRA] is not None and (saved := saved_nano(record[_EXTRA])) is not None:
+            at = record[_AT]
+            total = sums.setdefault((series_ids[record[_ORGANIZATION:_END_USER]], at - at % _QUARTER_S), [0, 0])
+            total[0] += 1
+            total[1] += saved
+    if sums:
+        statement = _add_up(connection, "usage_savings", _SAVING_KEYS, _SAVING_SUMS)
+        connection.exec_driver_sql(statement, [(*key, *total) for key, total in sums.items()])
 
 
 def _count_end_users(connection: Connection, records: Sequence[Record]) -> None:

@@ -5,6 +5,7 @@ Its queries are here and not in `store.py`, because each of them is the check it
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Text, bindparam, text
@@ -13,6 +14,7 @@ from waystation.ledger.budgets import store as budgets_store
 from waystation.ledger.budgets.model import EACH, Budget
 from waystation.ledger.funds.store import spent_of
 from waystation.ledger.model import Problem
+from waystation.ledger.serving import saved_nano
 from waystation.ledger.store import usage_pruned_before
 
 LONGEST_CALL_S = 86_400  # between a call's hold and its posting
@@ -133,6 +135,25 @@ def _rollups_are_the_usage(connection: Connection) -> _Found:
     for series_id, quarter_at, *off in _rows(connection, query, _kept_from(connection)):
         wrong = ", ".join(f"{name} by {by}" for name, by in zip(_ROLLUP_SUMS, off, strict=True) if by)
         yield Problem("usage_rollups", f"{series_id}/{quarter_at}", f"it differs from the usage rows: {wrong}")
+
+
+def _savings_are_the_usage(connection: Connection) -> _Found:
+    kept_from = _kept_from(connection)
+    off: dict[tuple[int, int], list[int]] = {}
+    query = "SELECT series_id, at - at % 900, extra FROM usage WHERE extra LIKE '%saved_nano%' AND at >= :kept_from"
+    rows = (
+        (series_id, at, -1, -(saved_nano(extra) or 0)) for series_id, at, extra in _rows(connection, query, kept_from)
+    )
+    query = "SELECT series_id, quarter_at, requests, saved_nano FROM usage_savings WHERE quarter_at >= :kept_from"
+    for series_id, quarter_at, requests, saved in chain(rows, _rows(connection, query, kept_from)):
+        if quarter_at >= kept_from:
+            sums = off.setdefault((series_id, quarter_at), [0, 0])
+            sums[0] += requests
+            sums[1] += saved
+    for (series_id, quarter_at), (requests, saved) in sorted(off.items()):
+        if requests or saved:
+            message = f"it differs from the usage rows by {requests} kept answers, {saved} nano saved"
+            yield Problem("usage_savings", f"{series_id}/{quarter_at}", message)
 
 
 def _corrections_are_posted(connection: Connection) -> _Found:
@@ -301,6 +322,7 @@ _CHECKS: tuple[Callable[[Connection], _Found], ...] = (
     _usage_has_its_entry,
     _amounts_are_possible,
     _rollups_are_the_usage,
+    _savings_are_the_usage,
     _corrections_are_posted,
     _credit_is_not_overdrawn,
     _credit_funds_are_the_credit,

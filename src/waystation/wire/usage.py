@@ -26,6 +26,8 @@ class UsageOf(Shape, frozen=True, kw_only=True):
     currency: str
     cost: str
     cost_nano: str  # corrections included
+    saved: str | None  # what kept answers would have cost; null: not kept by end user
+    saved_nano: str | None
 
 
 class UsagePage(Shape, frozen=True, kw_only=True):
@@ -75,3 +77,11 @@ class CallObject(Shape, frozen=True, kw_only=True):
     cost_nano: str  # what the customer is charged, corrections included
     corrections_nano: str
     duration_ms: int
+    served_by: (
+        str | None
+    )  # "primary", "credential", "deployment", "provider", "local", "cache", "stale_cache", "static"
+    served_model: str | None  # the model that answered, where it is another than was asked for
+    attempts: int  # how many times something was dispatched
+    saved_nano: str | None  # what a kept answer would have cost; null: it is none
+    kept_input_tokens: int  # what it used when it was made
+    kept_output_tokens: int

@@ -66,9 +66,10 @@ def test_usage_is_told_with_what_is_in_journals(home: Path) -> None:
     }
     table = told(home, "usage", "--from", month, "--by", "day", "--only", "model=small").out.splitlines()
     assert table[0].split() == [
-        "from", "until", "requests", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "cost", "currency",
+        "from", "until", "requests", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "cost", "saved",
+        "currency",
     ]  # fmt: skip
-    assert [line.split()[-2:] for line in table[1:]] == [["0.001", "USD"], ["0.0005", "USD"]]
+    assert [line.split()[-3:] for line in table[1:]] == [["0.001", "0.00", "USD"], ["0.0005", "0.00", "USD"]]
     assert "Nothing was used" in told(home, "usage").out
     assert "没有用量" in told(home, "usage", LANG="zh_CN.UTF-8").out
 

@@ -20,7 +20,7 @@ from tests.unit.ledger.ledger_stand import (
     problems,
     run,
 )
-from waystation.terms import Usage
+from waystation.terms import Rung, Usage
 
 
 def tamper(path: Path, statement: str) -> None:
@@ -42,6 +42,9 @@ def tamper(path: Path, statement: str) -> None:
         ("DELETE FROM usage WHERE request_id = 'req_1'", "entries 1: it charges"),
         ("UPDATE usage_rollups SET requests = requests + 1 WHERE series_id = 1", "usage_rollups 1/"),
         ("DELETE FROM usage_rollups WHERE series_id = 1", "usage_rollups 1/"),
+        ("UPDATE usage_savings SET saved_nano = saved_nano + 1", "usage_savings 3/"),
+        ("DELETE FROM usage_savings", "usage_savings 3/"),
+        ("UPDATE usage SET extra = NULL WHERE request_id = 'req_4'", "usage_savings 3/"),
         ("UPDATE usage_series SET organization_id = 'org-9' WHERE id = 1", "usage req_1: its series 1 and its entry 1"),
         (
             "UPDATE postings SET amount_nano = amount_nano + 1 WHERE entry_id = 1 AND account_id = 1",
@@ -68,6 +71,10 @@ def test_a_changed_row_is_named(tmp_path: Path, tampering: str, found: str) -> N
             await give(database, ledger, 10**9)
             await answered(ledger, "req_2", PREPAID)
             await answered(ledger, "req_3", usage=Usage(1, 99_999))
+            kept = call("req_4")
+            kept.rung, kept.deployment = Rung.CACHE, "cache"
+            async with ledger.hold(POSTPAID, MODEL, kept) as hold:
+                hold.meter(done())
             await ledger.flush()
             assert await problems(database) == []
         tamper(tmp_path / "w.db", tampering)

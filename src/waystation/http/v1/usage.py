@@ -126,6 +126,8 @@ def usage_of(row: UsageRow) -> UsageOf:
         currency=row.currency,
         cost=decimal_of(row.cost_nano),
         cost_nano=str(row.cost_nano),
+        saved=None if row.saved_nano is None else decimal_of(row.saved_nano),
+        saved_nano=None if row.saved_nano is None else str(row.saved_nano),
     )
 
 
@@ -157,6 +159,12 @@ def call_object(call: CallUsage) -> CallObject:
         cost_nano=str(call.cost_nano),
         corrections_nano=str(call.corrections_nano),
         duration_ms=call.duration_ms,
+        served_by=call.served_by,
+        served_model=call.served_model,
+        attempts=call.attempts,
+        saved_nano=None if call.saved_nano is None else str(call.saved_nano),
+        kept_input_tokens=call.kept_input_tokens,
+        kept_output_tokens=call.kept_output_tokens,
     )
 
 

@@ -49,6 +49,7 @@ class UsageRow(msgspec.Struct, frozen=True):
     cached_tokens: int | None  # None: not kept by end user
     reasoning_tokens: int | None
     cost_nano: int  # corrections included
+    saved_nano: int | None = None  # what kept answers would have cost; None: not kept by end user
     project: str | None = None
     key: str | None = None
     model: str | None = None

@@ -11,6 +11,8 @@ from waystation import tables
 from waystation.errors import NotFound
 from waystation.ledger.reading.journals import Journals, opened
 from waystation.ledger.records import SETTLE, SETTLE_FIELDS, HoldRecord
+from waystation.ledger.serving import USAGE_FIELDS, read_extra
+from waystation.terms import Rung
 
 State = Literal["open", "void", "settled", "posted"]
 
@@ -48,6 +50,12 @@ class CallUsage(msgspec.Struct, frozen=True):
     corrections_nano: int = 0
     variance_nano: int = 0
     duration_ms: int = 0
+    served_by: str | None = None  # the rung of the ladder that answered; None: nobody has yet
+    served_model: str | None = None  # the model that answered, where it is another than was asked for
+    attempts: int = 1  # how many times something was dispatched
+    saved_nano: int | None = None  # what a kept answer would have cost; None: it is none
+    kept_input_tokens: int = 0  # what it used when it was made
+    kept_output_tokens: int = 0
 
 
 def request(connection: Connection, folder: Path, request_id: str, organization_id: str | None = None) -> CallUsage:
@@ -94,20 +102,26 @@ def _held(state: State, hold: HoldRecord) -> CallUsage:
     return CallUsage(hold.request_id, state, hold.at, stream=bool(hold.stream), held_nano=held_nano, **who)
 
 
+_SERVED = ("served_model", "attempts", "saved_nano", "kept_input_tokens", "kept_output_tokens")
+_FIRST = Rung.PRIMARY.value
 _SAME = (*_WHO, "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "tier", "status")
 
 
 def _call(state: State, values: dict[str, Any], corrections: int) -> CallUsage:
     same = {name: values[name] for name in (*_SAME, "variance_nano", "duration_ms")}
+    extra = read_extra(values["extra"])
+    served = {name: getattr(extra, name) for name in _SERVED}
     return CallUsage(
         values["request_id"],
         state,
         values["at"],
         stream=bool(values["stream"]),
-        extra=msgspec.json.decode(values["extra"]) if values["extra"] else {},
+        extra={name: value for name in USAGE_FIELDS if (value := getattr(extra, name))},
         estimated=bool(values["estimated"]),
         flagged=bool(values["flagged"]),
         cost_nano=values["cost_nano"] + corrections,
         corrections_nano=corrections,
+        served_by=extra.served_by or _FIRST,
         **same,
+        **served,
     )

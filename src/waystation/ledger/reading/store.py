@@ -4,7 +4,20 @@ asked for, the bucket's number, the currency, and sums."""
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, and_, func, literal, literal_column, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    and_,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
 from waystation import tables
 from waystation.ledger.reading.buckets import Buckets
@@ -16,6 +29,7 @@ SEEKS_MAX = 20_000  # of a series in a bucket; where it would take more, all row
 LONGEST_CALL_S = 86_400  # between a request's number, which begins with its time, and its hold
 
 _series, _rollups, _corrections = tables.usage_series.c, tables.usage_rollups.c, tables.usage_corrections.c
+_savings = tables.usage_savings.c
 _usage, _users = tables.usage.c, tables.usage_end_users.c
 _OF_SERIES: dict[Dimension, ColumnElement[Any]] = {
     "project": _series.project_id,
@@ -62,6 +76,13 @@ def corrected(connection: Connection, ask: Ask, cut: Buckets) -> Rows:
     inside = _by_series(_corrections.series_id, _corrections.at, ask, cut)
     inner = inside.add_columns(func.sum(_corrections.delta_nano).label("cost_nano")).subquery()
     return connection.execute(_outer(ask, inner, ("cost_nano",)))
+
+
+def saved(connection: Connection, ask: Ask, cut: Buckets) -> Rows:
+    """What kept answers saved, by what a series has: the last sum alone."""
+    inside = _by_series(_savings.series_id, _savings.quarter_at, ask, cut)
+    inner = inside.add_columns(func.sum(_savings.saved_nano).label("saved_nano")).subquery()
+    return connection.execute(_outer(ask, inner, ("saved_nano",)))
 
 
 def _by_series(series_id: ColumnElement[Any], at: ColumnElement[Any], ask: Ask, cut: Buckets) -> Select[Any]:
@@ -118,6 +139,18 @@ def corrected_calls(connection: Connection, ask: Ask, cut: Buckets) -> Rows:
         tables.usage_series, _series.id == _corrections.series_id
     )
     return connection.execute(query.where(_corrections.at >= cut.from_at, _corrections.at < cut.until_at))
+
+
+def saved_by_calls(connection: Connection, ask: Ask, cut: Buckets) -> Rows:
+    """What kept answers saved, by what a call has: the last sum alone."""
+    if connection.dialect.name == "sqlite":
+        saving: ColumnElement[Any] = func.json_extract(_usage.extra, "$.saved_nano")
+    else:
+        saving = cast(cast(_usage.extra, JSONB)["saved_nano"].astext, BigInteger)
+    query = _calls(ask, cut, _usage.at, (func.sum(saving),)).join_from(
+        tables.usage, tables.usage_series, _series.id == _usage.series_id
+    )
+    return connection.execute(query.where(within(cut.from_at, cut.until_at), _usage.extra.contains("saved_nano")))
 
 
 def _calls(ask: Ask, cut: Buckets, at: ColumnElement[Any], sums: tuple[ColumnElement[Any], ...]) -> Select[Any]:

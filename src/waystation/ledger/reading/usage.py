@@ -14,6 +14,7 @@ from waystation.ledger.reading.model import Ask, Dimension, UsageReport, UsageRo
 from waystation.ledger.reading.store import ROWS_MAX, Rows, time_zone_of
 from waystation.ledger.reading.unposted import unposted
 from waystation.ledger.records import SETTLE_FIELDS, Record
+from waystation.ledger.serving import saved_nano
 from waystation.ledger.store import usage_pruned_before
 
 CALLS_RANGE_S_MAX = 32 * 86_400  # of what only the rows of single calls know
@@ -30,6 +31,8 @@ _FIELD_OF: dict[Dimension, int] = {
 }
 _AT, _ORGANIZATION, _CURRENCY = (SETTLE_FIELDS.index(name) for name in ("at", "organization_id", "currency"))
 _SUMS = [SETTLE_FIELDS.index(name) for name in store.SUMS[1:]]
+_EXTRA = SETTLE_FIELDS.index("extra")
+_COST, _SAVED = len(store.SUMS) - 1, len(store.SUMS)  # where a total has them
 
 _Key = tuple[Any, ...]  # the values of the dimensions, the bucket's number, the currency
 _Totals = dict[_Key, list[int | None]]
@@ -108,31 +111,33 @@ def _check_calls(connection: Connection, ask: Ask) -> None:
 
 
 def _by_series(connection: Connection, ask: Ask, cut: Buckets, totals: _Totals) -> None:
-    _add(totals, store.rolled_up(connection, ask, cut))
-    _add_cost(totals, store.corrected(connection, ask, cut))
+    _add(totals, store.rolled_up(connection, ask, cut), saved=0)
+    _add_to(totals, _COST, store.corrected(connection, ask, cut))
+    _add_to(totals, _SAVED, store.saved(connection, ask, cut))
 
 
 def _by_end_user(connection: Connection, ask: Ask, cut: Buckets, totals: _Totals) -> None:
-    _add(totals, store.of_end_users(connection, ask, cut))
+    _add(totals, store.of_end_users(connection, ask, cut), saved=None)
 
 
 def _by_call(connection: Connection, ask: Ask, cut: Buckets, totals: _Totals) -> None:
-    _add(totals, store.of_calls(connection, ask, cut))
-    _add_cost(totals, store.corrected_calls(connection, ask, cut))
+    _add(totals, store.of_calls(connection, ask, cut), saved=0)
+    _add_to(totals, _COST, store.corrected_calls(connection, ask, cut))
+    _add_to(totals, _SAVED, store.saved_by_calls(connection, ask, cut))
 
 
-def _add(totals: _Totals, rows: Rows) -> None:
+def _add(totals: _Totals, rows: Rows, saved: int | None) -> None:
     width = len(store.SUMS)
     for row in rows:
-        totals[tuple(row[:-width])] = [None if value is None else int(value) for value in row[-width:]]
+        totals[tuple(row[:-width])] = [*(None if value is None else int(value) for value in row[-width:]), saved]
         if len(totals) > ROWS_MAX:
             raise _too_many()
 
 
-def _add_cost(totals: _Totals, rows: Rows) -> None:
+def _add_to(totals: _Totals, place: int, rows: Rows) -> None:
     for row in rows:
         total = _total(totals, tuple(row[:-1]))
-        total[-1] = (total[-1] or 0) + int(row[-1])
+        total[place] = (total[place] or 0) + int(row[-1])
 
 
 def _add_record(totals: _Totals, ask: Ask, cut: Buckets, record: Record, *, users: bool) -> None:
@@ -145,7 +150,8 @@ def _add_record(totals: _Totals, ask: Ask, cut: Buckets, record: Record, *, user
         return
     key = (*(record[_FIELD_OF[name]] for name in ask.by), number, record[_CURRENCY])
     total = _total(totals, key, users=users)
-    for place, value in enumerate((1, *(record[field] for field in _SUMS))):
+    saved = saved_nano(record[_EXTRA]) or 0
+    for place, value in enumerate((1, *(record[field] for field in _SUMS), saved)):
         so_far = total[place]
         if so_far is not None:
             total[place] = so_far + value
@@ -156,7 +162,7 @@ def _total(totals: _Totals, key: _Key, *, users: bool = False) -> list[int | Non
     if total is None:
         if len(totals) >= ROWS_MAX:
             raise _too_many()
-        total = totals[key] = [0, 0, 0, None, None, 0] if users else [0] * len(store.SUMS)
+        total = totals[key] = [0, 0, 0, None, None, 0, None] if users else [0] * (len(store.SUMS) + 1)
     return total
 
 
@@ -168,7 +174,7 @@ def _too_many() -> InvalidRequest:
 
 def _report(ask: Ask, cut: Buckets, totals: _Totals) -> UsageReport:
     rows: list[UsageRow] = []
-    for key, (requests, given, made, cached, reasoning, cost) in totals.items():
+    for key, (requests, given, made, cached, reasoning, cost, saved) in totals.items():
         number, currency = key[-2:]
         rows.append(
             UsageRow(
@@ -181,6 +187,7 @@ def _report(ask: Ask, cut: Buckets, totals: _Totals) -> UsageReport:
                 cached,
                 reasoning,
                 cost or 0,
+                saved,
                 **dict(zip(ask.by, key[:-2], strict=True)),
             )
         )

@@ -1,13 +1,13 @@
 """Pricing a past period anew: what is asked, what a call would then cost, and what that changes. Pure."""
 
 import re
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from waystation.errors import ApiError, InvalidRequest
 from waystation.ledger.reading.model import check_range
+from waystation.ledger.serving import USAGE_FIELDS, read_extra
 from waystation.metering.cost import check_price, cost_nano
 from waystation.terms import Price, Usage
 
@@ -90,21 +90,22 @@ class Rerating(msgspec.Struct, frozen=True):
 def charge_nano(row: Row, price: Price) -> int:
     """What a call is charged at a price, by its own tokens and tier.
 
-    Where a provider took more than the hold, a part of its cost was ours: the same share of it stays ours.
+    Where a provider took more than the hold, a part of its cost was ours: the same share of it stays ours. A call that
+    nobody was asked for stays free, and one that another model answered never costs more than it did: its charge was the
+    lesser of two prices, of which only that of the model that was asked for is corrected.
     Raises PriceMissing when the price has no rate for what the call used.
     """
-    extra = msgspec.json.decode(row.extra, type=dict[str, int]) if row.extra else {}
-    usage = Usage(
-        row.input_tokens, row.output_tokens, row.cached_tokens, row.reasoning_tokens, tier=row.tier, **_known(extra)
-    )
+    extra = read_extra(row.extra)
+    if extra.free:
+        return 0
+    others = {name: getattr(extra, name) for name in USAGE_FIELDS}
+    usage = Usage(row.input_tokens, row.output_tokens, row.cached_tokens, row.reasoning_tokens, tier=row.tier, **others)
     cost = cost_nano(usage, price, row.tier)
+    if extra.served_model is not None:
+        cost = min(cost, row.cost_nano + row.variance_nano)
     if row.variance_nano:
         return cost * row.cost_nano // (row.cost_nano + row.variance_nano)
     return cost
-
-
-def _known(extra: Mapping[str, int]) -> dict[str, Any]:
-    return {name: value for name, value in extra.items() if name in Usage.__struct_fields__}
 
 
 def check_ask(

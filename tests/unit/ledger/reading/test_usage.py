@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from waystation.ledger.reading import usage as usage_module
 from waystation.ledger.reading.buckets import BUCKETS_MAX, buckets
 from waystation.ledger.reading.model import UsageReport
 from waystation.ledger.reading.usage import usage
+from waystation.ledger.serving import Extra
 from waystation.runtime.db import Database
 
 ZONES = ["UTC", "Asia/Shanghai", "Asia/Kathmandu", "America/New_York", "Australia/Lord_Howe", "America/St_Johns"]
@@ -315,5 +317,42 @@ def test_an_unknown_organization_is_not_found(tmp_path: Path) -> None:
         async with opened(tmp_path) as (database, _):
             with pytest.raises(NotFound):
                 await database.read(lambda c: usage(c, tmp_path, "org-9", from_at=MONTH_AT, until_at=MONTH_AT + DAY_S))
+
+    run(story)
+
+
+KEPT = msgspec.json.encode(Extra(served_by="cache", saved_nano=70)).decode()
+STATIC = msgspec.json.encode(Extra(served_by="static")).decode()
+SAVED = [
+    settlement(MONTH_AT, 0, deployment="cache", extra=KEPT, end_user="ann"),
+    settlement(MONTH_AT + 1, 0, deployment="cache", extra=KEPT),
+    settlement(MONTH_AT + DAY_S, 0, deployment="cache", extra=KEPT),
+    settlement(MONTH_AT, 0, deployment="static", extra=STATIC),
+    settlement(MONTH_AT, 5),
+]
+
+
+@pytest.mark.parametrize("where", ["posted", "journal", "both"])
+@pytest.mark.parametrize(
+    ("asked", "saved"),
+    [
+        ({}, [210]),
+        ({"by": ["deployment"]}, [210, 0, 0]),  # cache, local/small, static
+        ({"bucket": "day"}, [140, 70]),
+        ({"by": ["tier"]}, [210]),  # from the rows of single calls
+        ({"by": ["end_user", "key"]}, [140, 70]),
+        ({"by": ["end_user"]}, [None]),  # kept by day, without it
+    ],
+)
+def test_what_kept_answers_saved_is_told_beside_what_was_spent(
+    tmp_path: Path, where: str, asked: dict[str, Any], saved: list[int | None]
+) -> None:
+    async def story() -> None:
+        async with opened(tmp_path) as (database, _):
+            half = {"posted": len(SAVED), "journal": 0, "both": 2}[where]
+            await post(database, SAVED[:half])
+            write_journal(tmp_path / "journal", 77, SAVED[half:])
+            report = await read(database, tmp_path, **asked)
+            assert [row.saved_nano for row in report.rows] == saved
 
     run(story)

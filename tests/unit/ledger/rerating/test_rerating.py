@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from waystation.ledger.reading.usage import usage
 from waystation.ledger.records import HOLD
 from waystation.ledger.rerating import service
 from waystation.ledger.rerating.model import Change, NotSettled, Preview, Rerating, Row, charge_nano
+from waystation.ledger.serving import Extra
 from waystation.runtime.db import Database
 from waystation.terms import Price
 
@@ -164,6 +166,23 @@ def test_the_part_that_was_ours_stays_ours(charged: int, variance: int, rate: in
     assert 0 <= anew <= rate
     if variance == 0:
         assert anew == rate
+
+
+@pytest.mark.parametrize(
+    ("served", "charged", "then"),
+    [
+        (Extra(served_by="cache", saved_nano=1_000), 0, 0),
+        (Extra(served_by="stale_cache", saved_nano=1_000), 0, 0),
+        (Extra(served_by="static"), 0, 0),
+        (Extra(served_by="provider", served_model="other"), 1_000, 1_000),  # its own price is not what was wrong
+        (Extra(served_by="provider", served_model="other"), 3_000, 2_007),  # never above the model that was asked for
+        (Extra(served_by="deployment", attempts=2), 1_000, 2_007),
+    ],
+)
+def test_who_answered_still_counts(served: Extra, charged: int, then: int) -> None:
+    row = Row("r", 0, 1, None, 10, 5, 0, 0, charged, 0, None, msgspec.json.encode(served).decode(), 0, "receivable")
+    with_fee = msgspec.structs.replace(NEW, request_nano=7)
+    assert charge_nano(row, with_fee) == then
 
 
 def test_a_prepaid_organization_is_not_overdrawn(tmp_path: Path) -> None:
