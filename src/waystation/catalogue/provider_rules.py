@@ -1,15 +1,12 @@
-"""What is wrong with a provider's configuration, whoever wrote it. Pure but for `check_files`, which opens what it names."""
+"""What is wrong with a provider's configuration, whoever wrote it. Pure; the files that it names are `provider_files.py`."""
 
-import ipaddress
 import re
-import ssl
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from waystation.catalogue.hosts import reach_of
 from waystation.catalogue.provider_presets import PRESETS, Preset
 from waystation.catalogue.routing_nouns import Problem
 from waystation.catalogue.routing_reading import nearest
@@ -35,11 +32,6 @@ _HEADER_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)?")  #
 _OUR_HEADERS = frozenset(
     ("host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect", "keep-alive")
 )
-# Where clouds tell a machine its own secrets. IPv4's are link-local; these are not, or are names.
-_METADATA_HOSTS = frozenset(("metadata", "metadata.google.internal", "metadata.goog", "instance-data"))
-_METADATA_ADDRESSES = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "fd00:ec2::254", "168.63.129.16")))
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_ODD_ADDRESS = re.compile(r"(?:0[xX][0-9A-Fa-f]*|\d+)(?:\.(?:0[xX][0-9A-Fa-f]*|\d+)){0,3}\.?")
 
 
 def filled(
@@ -60,7 +52,7 @@ def filled(
 def check_provider(
     config: ProviderConfig, presets: Mapping[str, Preset] = PRESETS, *, on_this_machine: bool = True
 ) -> list[Problem]:
-    """Everything that is wrong with it, as it was written (before `filled`). Opens no file: that is `check_files`."""
+    """Everything that is wrong with it, as it was written (before `filled`). Opens no file: that is `provider_files.py`."""
     found = [*_name(config), *_place(config, presets, on_this_machine), *_proxy(config), *_headers(config.headers)]
     found += [*_credentials(config), *_numbers(config)]
     return [Problem("providers", config.name, path, en, zh) for path, en, zh in found]
@@ -149,37 +141,6 @@ def _base_url(url: str, config: ProviderConfig, local_preset: bool, on_this_mach
             ("is an address of a private network; say allow_private_network = true if that is meant"),
             "是内网地址；确需访问时请设置 allow_private_network = true",
         )
-
-
-def reach_of(host: str) -> str:
-    """How far a literal host is away: "loopback", "private", "metadata", "odd" (an address in disguise), else "public".
-
-    Of a name only what it says itself is known; what it resolves to is looked at when it is connected to.
-    """
-    host = host.lower().rstrip(".")
-    if host in _METADATA_HOSTS:
-        return "metadata"
-    if host == "localhost":
-        return "loopback"
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return "odd" if _ODD_ADDRESS.fullmatch(host) else "public"
-    address = _embedded(address) or address
-    if address.is_link_local or address in _METADATA_ADDRESSES:
-        return "metadata"
-    if address.is_loopback:
-        return "loopback"
-    return "public" if address.is_global and not address.is_multicast else "private"
-
-
-def _embedded(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 one leads to: mapped, 6to4, or by way of a NAT64."""
-    if address.version == 4:
-        return None
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour
 
 
 def _host(url: str) -> str | None:
@@ -305,64 +266,3 @@ def _numbers(config: ProviderConfig) -> Iterator[Said]:
         text = getattr(config, name)
         if text is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
             yield name, "must be letters, digits and . _ - only", "只能包含字母、数字和 . _ -"
-
-
-# -- certificates
-
-
-def check_files(config: ProviderConfig) -> list[Problem]:
-    """What is wrong with the certificate files that it names: missing, no certificates, or of another key. Reads them."""
-    return [Problem("providers", config.name, path, en, zh) for path, en, zh in _files(config)]
-
-
-def _files(config: ProviderConfig) -> Iterator[Said]:
-    tls = config.tls
-    if tls.ca_file is not None:
-        try:
-            is_text = _is_pem(tls.ca_file)
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
-                cafile=None if is_text else tls.ca_file, cadata=tls.ca_file if is_text else None
-            )
-        except (OSError, ValueError) as error:
-            yield "ca_file", *_unusable(error, "certificates", "证书")
-    if tls.client_cert_file is None and tls.client_key_file is None:
-        return
-    if tls.client_cert_file is None:
-        yield "client_key_file", "is of use only with `client_cert_file`", "只有同时设置 `client_cert_file` 才有用"
-        return
-    try:
-        with TemporaryDirectory() as folder:
-            certificate = _as_file(tls.client_cert_file, Path(folder, "cert.pem"))
-            key = None if tls.client_key_file is None else _as_file(tls.client_key_file, Path(folder, "key.pem"))
-            # The password is never asked for: a prompt at start would wait for ever.
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password=lambda: "")
-    except (OSError, ValueError) as error:
-        yield "client_cert_file", *_unusable(error, "a certificate and its key", "证书及其私钥")
-
-
-def _is_pem(given: str) -> bool:
-    return given.lstrip().startswith("-----BEGIN")
-
-
-def _as_file(given: str, place: Path) -> str:
-    """The file itself; of a PEM text one that holds it, which `ssl` wants, in a folder that nobody else can open."""
-    if not _is_pem(given):
-        return given
-    place.touch(mode=0o600)
-    place.write_text(given, encoding="utf-8")
-    return str(place)
-
-
-def _unusable(error: Exception, en: str, zh: str) -> tuple[str, str]:
-    if isinstance(error, ssl.SSLError):
-        reason = error.reason or ""
-        if "MISMATCH" in reason:
-            return "and `client_key_file` don't belong together: the key is another certificate's", (
-                "与 `client_key_file` 不匹配：该私钥属于另一个证书"
-            )
-        return (
-            f"does not hold {en} in PEM form that can be used ({reason or 'not readable'})",
-            f"中没有可用的 PEM 格式{zh}（{reason or '无法读取'}）",
-        )
-    text = getattr(error, "strerror", None) or type(error).__name__
-    return f"can't be read: {text}", f"无法读取：{text}"

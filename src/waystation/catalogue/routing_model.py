@@ -3,8 +3,10 @@
 A TOML file and the control plane's JSON bodies go through the same functions, so both are told the same.
 """
 
+from waystation.catalogue.hosts import reach_of
+from waystation.catalogue.provider_files import check_files
 from waystation.catalogue.provider_presets import PRESETS, Preset
-from waystation.catalogue.provider_rules import check_files, check_provider, filled, reach_of
+from waystation.catalogue.provider_rules import check_provider, filled
 from waystation.catalogue.route_rules import check_routes
 from waystation.catalogue.routing_nouns import (
     CanaryConfig,

@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from waystation.terms import ENGINE
 
+CHOICES_MAX = 64  # names in a `prefer` or an `among`, rules in an `auto`
+
 Task = Literal["code", "translate", "math", "chat"]
 
 
