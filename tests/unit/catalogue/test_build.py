@@ -10,7 +10,7 @@ REAL = Offer("gpt-4o", "chat", "openai", "gpt-4o-2024", FREE, 128_000, 16_384, v
 
 def test_openai_names_stand_for_the_local_models_while_no_provider_is_configured() -> None:
     models = build_models([QWEN, E5], "qwen", "e5", with_aliases=True)
-    assert set(models) == {"qwen", "e5", *CHAT_ALIASES, *EMBEDDING_ALIASES}
+    assert set(models) == {"qwen", "e5", "auto", *CHAT_ALIASES, *EMBEDDING_ALIASES}
     assert models["gpt-5"].alias_of == "qwen"
     assert models["gpt-5"].deployment == models["qwen"].deployment
     assert models["text-embedding-3-small"].abilities.operations == {Operation.EMBEDDINGS}
@@ -19,7 +19,7 @@ def test_openai_names_stand_for_the_local_models_while_no_provider_is_configured
 
 def test_with_a_provider_no_local_model_answers_in_anothers_name() -> None:
     models = build_models([QWEN, E5, REAL], "qwen", "e5", with_aliases=False)
-    assert set(models) == {"qwen", "e5", "gpt-4o"}
+    assert set(models) == {"qwen", "e5", "gpt-4o", "auto"}
     assert models["gpt-4o"].deployment.provider == "openai"
     assert "gpt-5" in vanished_aliases(models)
 
