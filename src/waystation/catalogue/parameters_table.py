@@ -70,14 +70,14 @@ OPENAI = ("openai", "azure", "none")
 REASONING_URL = "https://learn.microsoft.com/en-us/azure/ai-services/openai/how-to/reasoning"
 CHAT_URL = "https://platform.openai.com/docs/api-reference/chat/create"
 DASHSCOPE_URL = "https://www.alibabacloud.com/help/en/model-studio/deep-thinking"
-DEEPSEEK_URL = "https://api-docs.deepseek.com/api/create-chat-completion"
-MOONSHOT_URL = "https://platform.moonshot.ai/docs/api/chat"
+DEEPSEEK_URL = "https://api-docs.deepseek.com/guides/thinking_mode"
+MOONSHOT_URL = "https://platform.kimi.com/docs/api/models-overview"
 ZHIPU_URL = "https://docs.bigmodel.cn/api-reference/模型-api/对话补全"
-ARK_URL = "https://www.volcengine.com/docs/82379/1494384"
+ARK_URL = "https://docs.byteplus.com/en/docs/Byteplus_LAS/Chat_API"
 MINIMAX_URL = "https://platform.minimax.io/docs/api-reference/text-openai-api"
 SILICONFLOW_URL = "https://docs.siliconflow.cn/cn/api-reference/chat-completions/chat-completions"
 OLLAMA_URL = "https://docs.ollama.com/api/openai-compatibility"
-VLLM_URL = "https://docs.vllm.ai/en/latest/features/reasoning_outputs.html"
+VLLM_URL = "https://docs.vllm.ai/en/stable/serving/openai_compatible_server/"
 LLAMACPP_URL = "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md"
 
 _DATED = r"(-20\d\d.*|-\d{4})?"
@@ -152,15 +152,7 @@ SETS = (
         (
             OLD_LIMIT,
             ONE_CHOICE,
-            Rule(
-                "reasoning_effort",
-                values={
-                    "none": {"thinking": _OFF},
-                    "xhigh": {"thinking": _ON, "reasoning_effort": "max"},
-                    "max": {"thinking": _ON, "reasoning_effort": "max"},
-                    ANY: {"thinking": _ON, "reasoning_effort": "high"},
-                },
-            ),
+            Rule("reasoning_effort", values={"none": {"thinking": _OFF}}),  # it knows all others
             *_drop("frequency_penalty", "presence_penalty", "logit_bias", "seed", "parallel_tool_calls"),
             NO_TIERS,
             *ONLY_OPENAI,
@@ -168,11 +160,28 @@ SETS = (
         source=DEEPSEEK_URL,
         read_on=READ_ON,
     ),
+    RuleSet("moonshot-v1", ("moonshot",), (Rule("temperature", at_most=1),), r"moonshot-v1.*", MOONSHOT_URL, READ_ON),
+    RuleSet(
+        "moonshot-k3",
+        ("moonshot",),
+        (_efforts(none="low", minimal="low", medium="high", xhigh="max"),),
+        r"kimi-k[3-9].*",
+        MOONSHOT_URL,
+        READ_ON,
+    ),
     RuleSet(
         "moonshot-thinking",
         ("moonshot",),
-        (_switch({"thinking": _ON}, {"thinking": _OFF}), *_drop("temperature", "top_p")),
-        r"kimi-k2\.[5-9].*|kimi-k[3-9].*",
+        (_switch({"thinking": _ON}, {"thinking": _OFF}),),
+        r"kimi-k2\.[56].*",
+        MOONSHOT_URL,
+        READ_ON,
+    ),
+    RuleSet(
+        "moonshot-kimi",  # how these sample is fixed; another value is an error there
+        ("moonshot",),
+        (*_drop("temperature", "top_p", "frequency_penalty", "presence_penalty"), ONE_CHOICE),
+        r"kimi-.*",
         MOONSHOT_URL,
         READ_ON,
     ),
@@ -180,7 +189,7 @@ SETS = (
         "moonshot",
         ("moonshot",),
         (
-            Rule("temperature", at_most=1),
+            NEW_LIMIT,
             *NO_PROBABILITIES,
             *_drop("reasoning_effort", "logit_bias", "seed", "parallel_tool_calls"),
             NO_TIERS,
@@ -241,6 +250,7 @@ SETS = (
         "minimax",
         ("minimax",),
         (
+            NEW_LIMIT,
             ONE_CHOICE,
             *NO_PROBABILITIES,
             Rule("temperature", at_most=1),
@@ -268,7 +278,7 @@ SETS = (
     ),
     RuleSet(
         "template-thinking",
-        ("vllm", "sglang", "llamacpp"),
+        ("vllm", "sglang"),
         (
             _switch(
                 {"chat_template_kwargs": {"enable_thinking": True}},
@@ -281,7 +291,7 @@ SETS = (
     ),
     RuleSet(
         "template-thinking-deepseek",
-        ("vllm", "sglang", "llamacpp"),
+        ("vllm", "sglang"),
         (_switch({"chat_template_kwargs": {"thinking": True}}, {"chat_template_kwargs": {"thinking": False}}),),
         r"(.*/)?(deepseek-v3\.[1-9]|deepseek-v4).*",
         VLLM_URL,

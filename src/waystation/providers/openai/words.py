@@ -9,7 +9,7 @@ import msgspec
 from waystation.providers.refusals import status_in
 
 _NUMBERS = {
-    # MiniMax, base_resp.status_code: https://platform.minimax.io/docs/api-reference/errorcode (2026-11-24)
+    # MiniMax, base_resp.status_code: https://platform.minimax.io/docs/api-reference/errorcode
     1000: 500,  # unknown
     1001: 504,
     1002: 429,
@@ -29,24 +29,14 @@ _NUMBERS = {
 }
 _CODES = {
     # Zhipu: https://docs.bigmodel.cn/cn/api/api-code (2026-11-24). Arrears come with 429 there.
-    "1000": 401,
-    "1001": 401,
-    "1002": 401,
-    "1003": 401,
-    "1004": 401,
-    "1112": 402,
-    "1113": 402,
-    "1210": 400,
-    "1211": 404,
-    "1213": 400,
-    "1214": 400,
-    "1261": 400,
-    "1301": 400,
-    "1302": 429,
-    "1303": 429,
-    "1305": 429,
-    "1308": 429,
-    # DashScope: https://help.aliyun.com/zh/model-studio/error-code (2026-11-24). Arrears come with 400 there.
+    **dict.fromkeys(("1000", "1001", "1002", "1003", "1004", "1005"), 401),
+    **dict.fromkeys(("1110", "1111", "1112", "1113", "1121", "1309", "1311"), 402),
+    **dict.fromkeys(("1210", "1212", "1213", "1214", "1215", "1261", "1300", "1301"), 400),
+    **dict.fromkeys(("1211", "1222"), 404),
+    **dict.fromkeys(("1302", "1303", "1304", "1305", "1308", "1310", "1312", "1313"), 429),
+    **dict.fromkeys(("1120", "1200", "1230", "1234"), 500),
+    # DashScope: https://www.alibabacloud.com/help/en/model-studio/developer-reference/error-code (2026-11-24).
+    # Arrears come with 400 there.
     "Arrearage": 402,
     "DataInspectionFailed": 400,
     "InvalidApiKey": 401,

@@ -51,13 +51,13 @@ def model_of(upstream_model: str) -> Model:
 Story = Callable[[OpenAI, Upstream, HttpClient], Awaitable[None]]
 
 
-def play(story: Story, rules: RulesFor | None = None, **settings: Any) -> None:
+def play(story: Story, rules: RulesFor | None = None, *, below: str = "/v1", **settings: Any) -> None:
     """Run a story with a provider and its upstream; at its end nothing may be left open."""
 
     async def run() -> None:
         http = HttpClient(tick_s=0.01)
         async with Upstream() as upstream:
-            provider = OpenAI(config_of(upstream.url, **settings), http, rules=rules)
+            provider = OpenAI(config_of(upstream.url.removesuffix("/v1") + below, **settings), http, rules=rules)
             await story(provider, upstream, http)
             assert len(asyncio.all_tasks()) == 1 + upstream.meter.open_answers
             await http.close()
