@@ -23,7 +23,7 @@ def cut_short(chunk: bytes, choices: Iterable[int], *, completion: bool, usage_a
     head = _head(chunk)
 
     def tail(usage: Usage) -> bytes:
-        return _event(head | {"choices": [], "usage": usage_object(usage)}) + DONE
+        return usage_event(chunk, usage) + DONE
 
     last = head | {"usage": None} if usage_asked else head
     chunks = b"".join(
@@ -31,6 +31,11 @@ def cut_short(chunk: bytes, choices: Iterable[int], *, completion: bool, usage_a
         for index in sorted(choices)
     )
     return Done(chunks, None, tail=tail) if usage_asked else Done(chunks + DONE, None)
+
+
+def usage_event(chunk: bytes, usage: Usage) -> bytes:
+    """The event that tells the usage of a stream, of which `chunk` is the JSON of any chunk."""
+    return _event(_head(chunk) | {"choices": [], "usage": usage_object(usage)})
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:

@@ -1,54 +1,57 @@
-"""Calls a server that speaks OpenAI's dialect. What its answers mean is decided in the files beside this one."""
+"""Calls a server that speaks OpenAI's dialect, OpenAI's own and Azure's too. What its answers mean is decided in the files
+beside this one, how its kind differs from others in `presets.py`."""
 
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Protocol
 
 import msgspec
 
-from waystation import __version__
+from waystation.dialects.ask import Ask
+from waystation.dialects.chat_body import chat_body
+from waystation.dialects.chat_reader import TIERS, ChatReader
 from waystation.dialects.chat_usage import read_usage
+from waystation.dialects.completions import completion_body
+from waystation.dialects.saying import Saying
 from waystation.errors import ApiError, UpstreamFailed
 from waystation.gateway.call import Call
-from waystation.providers.openai.body import outgoing
-from waystation.providers.openai.stream import TIERS, ErrorEvent, Stream
-from waystation.providers.refusals import fault, refusal, status_in
-from waystation.terms import Done, Event, Model, Operation, Target
-from waystation.wire.http import Disconnected, Http, HttpFault, Origin, Response, Timeouts, encode_headers
+from waystation.providers import asking
+from waystation.providers.asking import ANSWER_BYTES_MAX, refusal_body
+from waystation.providers.model import ProviderConfig
+from waystation.providers.openai.body import UNRULED, Rules, outgoing
+from waystation.providers.openai.paths import header_block, paths_of
+from waystation.providers.openai.presets import base_url_of, preset_of
+from waystation.providers.openai.settings import Settings, configured
+from waystation.providers.openai.stream import ErrorEvent, Stream
+from waystation.providers.openai.words import meant
+from waystation.providers.refusals import fault, refusal
+from waystation.terms import (
+    NO_CREDENTIAL,
+    Credential,
+    Deployment,
+    Dialect,
+    Done,
+    Event,
+    Operation,
+    Route,
+    Target,
+)
+from waystation.wire.http import Disconnected, HeaderBlock, Http, HttpFault, Origin, Timeouts
 
-ANSWER_BYTES_MAX = 128 * 1024 * 1024
-"""A whole answer: 2048 embeddings of 3072 numbers fit."""
-REFUSAL_BYTES_MAX = 256 * 1024
-"""An error's body; of a longer one nothing is read."""
+DEPLOYMENTS_KEPT_MAX = 10_000
+"""What is prepared for deployments is kept for so many; more, and all is prepared anew."""
 
-PATHS = {
-    Operation.CHAT: "/chat/completions",
-    Operation.COMPLETION: "/completions",
-    Operation.EMBEDDINGS: "/embeddings",
-}
+NATIVE = frozenset((Dialect.OPENAI, operation) for operation in Operation)
+
+RulesFor = Callable[[str, str, str], Rules]
+"""(preset, upstream model, the deployment's `rules`) → its parameter rules (`catalogue/parameters_table.py:rules_for`)."""
 
 
-class Secret(Protocol):
-    def reveal(self) -> str: ...
+class _Prepared(msgspec.Struct):
+    """What is worked out once for a deployment."""
 
-
-class Settings(Protocol):
-    """What is configured about a provider (`settings.ProviderSettings`)."""
-
-    @property
-    def base_url(self) -> str: ...
-    @property
-    def api_key(self) -> Secret | None: ...
-    @property
-    def headers(self) -> Mapping[str, str]: ...
-    @property
-    def connect_timeout_s(self) -> float: ...
-    @property
-    def first_byte_timeout_s(self) -> float: ...
-    @property
-    def idle_timeout_s(self) -> float: ...
-    @property
-    def total_timeout_s(self) -> float: ...
+    deployment: Deployment
+    paths: dict[Operation, str]
+    rules: Rules
 
 
 _NULL = msgspec.Raw(b"null")
@@ -68,40 +71,71 @@ _TIER_OF = {msgspec.json.encode(tier): tier for tier in TIERS}
 
 
 class OpenAI:
-    """A configured provider. Its models' calls go out with its key, their own bytes otherwise."""
+    """A configured provider. Calls of OpenAI's dialect go out with its key, their own bytes otherwise."""
 
-    def __init__(self, settings: Settings, http: Http, *, now_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        config: ProviderConfig | Settings,
+        http: Http,
+        *,
+        now_s: Callable[[], float] = time.time,
+        rules: RulesFor | None = None,
+    ) -> None:
+        """Raises ValueError, in words for who configured it: no such preset, no base URL, a header that is none."""
+        config = config if isinstance(config, ProviderConfig) else configured(config)
+        self.name = config.name
+        self.credentials = config.credentials or (NO_CREDENTIAL,)
+        self.concurrency_max = config.concurrency_max
+        self.native = NATIVE
+        self.operations = frozenset(Operation)
+        self._config = config
+        self._preset = preset_of(config)
         self._http = http
-        self._key = settings.api_key
         self._now_s = now_s
-        self._origin = Origin.parse(settings.base_url)
-        self._targets = {operation: self._origin.path + path for operation, path in PATHS.items()}
-        self._headers = encode_headers(_headers(settings))
+        self._rules = rules
+        base = Origin.parse(base_url_of(config))
+        self._base_path = base.path
+        self._origin = msgspec.structs.replace(base, path="")  # of the connections; targets have the whole path
         self._timeouts = Timeouts(
-            settings.connect_timeout_s,
-            settings.first_byte_timeout_s,
-            settings.idle_timeout_s,
-            settings.total_timeout_s,
+            config.connect_timeout_s,
+            config.first_byte_timeout_s,
+            config.idle_timeout_s,
+            config.total_timeout_s,
         )
+        self._prepared: dict[str, _Prepared] = {}
+        self._blocks = {credential.id: self._block(credential) for credential in self.credentials}
+        self._blocks.setdefault(NO_CREDENTIAL.id, self._blocks[self.credentials[0].id])
 
     async def send(self, call: Call, target: Target) -> AsyncGenerator[Event]:
         """The answer's events, Done last. Raises an ApiError. Closing the generator cancels the call upstream."""
-        streams, model = call.request.stream, target.model
-        body = outgoing(call, target.deployment.upstream_model)
+        streams, model, deployment = call.request.stream, target.model, target.deployment
+        prepared = self._prepared.get(deployment.name)
+        if prepared is None or prepared.deployment is not deployment:
+            prepared = self._prepare(deployment)
+        preset = self._preset
+        body = outgoing(
+            call,
+            deployment.upstream_model,
+            prepared.rules,
+            stream_options=preset.stream_options,
+            developer=preset.developer,
+        )
+        headers = self._blocks.get(target.credential.id) or self._block(target.credential)
+        timeouts = self._timeouts if model.route is None else self._timeouts_of(model.route)
         try:
             response = await self._http.request(
-                self._origin, "POST", self._targets[call.operation], self._headers, body, self._timeouts
+                self._origin, "POST", prepared.paths[call.operation], headers, body, timeouts
             )
             try:
                 if response.status != 200:
-                    raise await self._refusal(response, model)
+                    raise self._refused(response.status, response.headers, await refusal_body(response), target)
                 kind = response.headers.get(b"content-type", b"").lower()
                 if b"text/html" in kind:
                     raise UpstreamFailed(f"The provider of the model `{model.name}` answered with a web page.")
                 if not streams and b"event-stream" in kind:
                     raise UpstreamFailed(f"The provider of the model `{model.name}` streamed without being asked to.")
                 if not streams or b"json" in kind:
-                    done = self._done(await response.read(ANSWER_BYTES_MAX), model)
+                    done = self._done(await response.read(ANSWER_BYTES_MAX), target)
                     if streams:
                         raise UpstreamFailed(f"The provider of the model `{model.name}` did not stream.")
                     yield done
@@ -132,44 +166,96 @@ class OpenAI:
                     yield piece
                 yield done
             except ErrorEvent as error:
-                raise self._refused(status_in(error.body), {}, error.body, model) from None
+                raise self._refused(0, {}, error.body, target) from None
             finally:
                 response.close()
         except HttpFault as error:
             raise fault(error, model.name) from error
 
-    def _done(self, body: bytes, model: Model) -> Done:
+    async def tell(self, ask: Ask, target: Target, call: Call) -> AsyncGenerator[Saying]:
+        """The answer in the vocabulary. Raises as `send` does, and Unsupported for what this dialect can't say."""
+        model, deployment, preset = target.model, target.deployment, self._preset
+        prepared = self._prepared.get(deployment.name)
+        if prepared is None or prepared.deployment is not deployment:
+            prepared = self._prepare(deployment)
+        not_ours: tuple[str, ...] = ()
+        if ask.extra and call.dialect is not Dialect.OPENAI:  # other words of other dialects
+            not_ours = tuple(ask.extra)
+            ask = msgspec.structs.replace(ask, extra={})
+        if ask.prompt is not None:
+            operation, members = Operation.COMPLETION, completion_body(ask, deployment.upstream_model)
+        else:
+            operation = Operation.CHAT
+            members = chat_body(
+                ask,
+                deployment.upstream_model,
+                prefill=preset.prefill if deployment.prefill else "none",
+                developer=preset.developer,
+                reasoning=preset.reasoning,
+            )
+        if not preset.stream_options:
+            members.pop("stream_options", None)
+        ignored, call.mapped = prepared.rules.apply(members)
+        call.ignored = not_ours + ignored
+        path = prepared.paths[operation]
+        if ask.said and preset.prefill_path is not None and operation is Operation.CHAT:
+            path = preset.prefill_path + path.removeprefix(self._base_path)
+        timeouts = self._timeouts if model.route is None else self._timeouts_of(model.route)
+        sayings = asking.ask(
+            asking.Line(self._http, self._origin, timeouts),
+            path,
+            self._blocks.get(target.credential.id) or self._block(target.credential),
+            msgspec.json.encode(members),
+            ChatReader(),
+            lambda status, headers, body: self._refused(status, headers, body, target),
+            model=model.name,
+        )
+        try:
+            async for saying in sayings:
+                yield saying
+        finally:
+            await sayings.aclose()
+
+    def _done(self, body: bytes, target: Target) -> Done:
         try:
             whole = _whole.decode(body)
         except (msgspec.DecodeError, RecursionError) as error:
             raise UpstreamFailed("The provider sent what is no answer.", detail=f"{len(body)} bytes: {error}") from None
         if whole.choices == _NULL and whole.data == _NULL:
-            raise self._refused(status_in(body), {}, body, model)
+            raise self._refused(0, {}, body, target)
         usage = read_usage(bytes(whole.usage))
         if usage is not None and whole.service_tier != _NULL:
             usage.tier = _TIER_OF.get(bytes(whole.service_tier))
         return Done(body, usage)
 
-    async def _refusal(self, response: Response, model: Model) -> ApiError:
-        try:
-            body = await response.read(REFUSAL_BYTES_MAX)
-        except HttpFault:
-            body = b""  # the status alone says enough
-        return self._refused(response.status, response.headers, body, model)
+    def _refused(self, status: int, headers: Mapping[bytes, bytes], body: bytes, target: Target) -> ApiError:
+        """The error for the caller. `status` 0: it came within an answer."""
+        status, body = meant(status, body)
+        credential = target.credential if target.credential.id else self.credentials[0]
+        secret = credential.secret.reveal() if credential.secret is not None else ""
+        return refusal(status, headers, body, model=target.model.name, secret=secret, now_s=self._now_s())
 
-    def _refused(self, status: int, headers: Mapping[bytes, bytes], body: bytes, model: Model) -> ApiError:
-        secret = self._key.reveal() if self._key is not None else ""
-        return refusal(status, headers, body, model=model.name, secret=secret, now_s=self._now_s())
+    def _prepare(self, deployment: Deployment) -> _Prepared:
+        rules: Rules = UNRULED
+        if self._rules is not None:
+            rules = self._rules(self._preset.name, deployment.upstream_model, deployment.rules)
+        prepared = _Prepared(deployment, paths_of(self._config, self._base_path, deployment.upstream_model), rules)
+        if len(self._prepared) >= DEPLOYMENTS_KEPT_MAX:
+            self._prepared.clear()
+        self._prepared[deployment.name] = prepared
+        return prepared
 
+    def _block(self, credential: Credential) -> HeaderBlock:
+        return header_block(self._config, self._preset.key_header, credential)
 
-def _headers(settings: Settings) -> list[tuple[str, str]]:
-    headers = {
-        "accept": "application/json",
-        "content-type": "application/json",
-        "user-agent": f"waystation/{__version__}",
-    }
-    if settings.api_key is not None:
-        headers["authorization"] = f"Bearer {settings.api_key.reveal()}"
-    for name, value in settings.headers.items():
-        headers[name.lower()] = value
-    return list(headers.items())
+    def _timeouts_of(self, route: Route) -> Timeouts:
+        """The provider's, unless the route says otherwise."""
+        own, first, total = self._timeouts, route.first_byte_timeout_s, route.total_timeout_s
+        if first is None and total is None:
+            return own
+        return Timeouts(
+            own.connect_s,
+            own.first_byte_s if first is None else first,
+            own.idle_s,
+            own.total_s if total is None else total,
+        )

@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
+from waystation.dialects.chat_reader import TIERS, is_error
 from waystation.dialects.chat_usage import read_usage
 from waystation.errors import UpstreamFailed
 from waystation.terms import Done, Piece, Usage
-from waystation.wire.endings import DONE, cut_short
+from waystation.wire.endings import DONE, cut_short, usage_event
 from waystation.wire.sse import EVENT_BYTES_MAX, EventTooLarge, Framer, data_of
 
 _NULL = msgspec.Raw(b"null")
@@ -42,6 +43,7 @@ class _Choice(msgspec.Struct):
     delta: _Delta | None = None
     text: str | None = None  # of a completion
     finish_reason: str | None = None
+    usage: msgspec.Raw = _NULL  # Moonshot tells it with the last choice
 
 
 class _Chunk(msgspec.Struct):
@@ -57,9 +59,6 @@ class _OddChunk(msgspec.Struct):
     error: msgspec.Raw = _NULL
     service_tier: Any = None
 
-
-TIERS = frozenset(("flex", "priority", "batch"))
-"""Service tiers that have prices of their own; an answer at another costs what the model costs."""
 
 _chunk = msgspec.json.Decoder(_Chunk)
 _odd_chunk = msgspec.json.Decoder(_OddChunk)
@@ -134,7 +133,14 @@ class Stream:
             raise UpstreamFailed("The provider broke off its answer.", detail="the stream ended without finish_reason")
         if self.usage is not None:
             self.usage.tier = self._tier
+        if self._include_usage and not self._tail:  # it was asked for, and the upstream has forgotten it
+            return piece, self._usage_of_our_own()
         return piece, Done(self._tail + DONE, self.usage)
+
+    def _usage_of_our_own(self) -> Done:
+        if self.usage is None:
+            return Done(b"", None, tail=lambda usage: usage_event(self._last, usage) + DONE)
+        return Done(usage_event(self._last, self.usage) + DONE, self.usage)
 
     def _pass(self, events: list[bytes]) -> Piece | None:
         passed: list[bytes] = []
@@ -173,7 +179,7 @@ class Stream:
         if chunk.usage != _NULL:
             self.usage = read_usage(bytes(chunk.usage)) or self.usage
         if not chunk.choices:
-            if chunk.error != _NULL:
+            if chunk.error != _NULL or is_error(msgspec.json.decode(data)):
                 raise ErrorEvent(data)
             return self._include_usage and chunk.usage == _NULL
         self._last = data
@@ -181,6 +187,8 @@ class Stream:
             self._begun.add(choice.index)
             if choice.finish_reason is not None:
                 self._ended.add(choice.index)
+                if choice.usage != _NULL:
+                    self.usage = read_usage(bytes(choice.usage)) or self.usage
             if choice.text:
                 texts.append(choice.text)
             if choice.delta is not None:

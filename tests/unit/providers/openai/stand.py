@@ -3,13 +3,13 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from waystation.gateway.call import Call
-from waystation.providers.openai.provider import OpenAI
+from waystation.providers.model import ProviderConfig
+from waystation.providers.openai.provider import OpenAI, RulesFor
 from waystation.runtime.http_client import HttpClient
-from waystation.terms import Abilities, Deployment, Done, Model, Operation, Piece, Target
+from waystation.terms import Abilities, Credential, Deployment, Done, Model, Operation, Piece, Secret, Target
 from waystation.testing.upstream import Upstream
 from waystation.wire.chat import read_chat
 from waystation.wire.completions import read_completion
@@ -18,20 +18,13 @@ from waystation.wire.embeddings import read_embeddings
 KEY = "sk-upstream-0123456789abcdefghij"
 
 
-class Key:
-    def reveal(self) -> str:
-        return KEY
+CREDENTIAL = Credential("cred-1", "first", Secret(KEY))
 
 
-@dataclass
-class Settings:
-    base_url: str
-    api_key: Key | None = field(default_factory=Key)
-    headers: dict[str, str] = field(default_factory=dict)
-    connect_timeout_s: float = 1.0
-    first_byte_timeout_s: float = 1.0
-    idle_timeout_s: float = 1.0
-    total_timeout_s: float = 5.0
+def config_of(url: str, **more: Any) -> ProviderConfig:
+    times = {"connect_timeout_s": 1.0, "first_byte_timeout_s": 1.0, "idle_timeout_s": 1.0, "total_timeout_s": 5.0}
+    given: dict[str, Any] = {"name": "there", "base_url": url, "credentials": (CREDENTIAL,), **times, **more}
+    return ProviderConfig(**given)
 
 
 def chat_call(model: str = "fake", **more: Any) -> Call:
@@ -58,13 +51,13 @@ def model_of(upstream_model: str) -> Model:
 Story = Callable[[OpenAI, Upstream, HttpClient], Awaitable[None]]
 
 
-def play(story: Story, **settings: Any) -> None:
+def play(story: Story, rules: RulesFor | None = None, *, below: str = "/v1", **settings: Any) -> None:
     """Run a story with a provider and its upstream; at its end nothing may be left open."""
 
     async def run() -> None:
         http = HttpClient(tick_s=0.01)
         async with Upstream() as upstream:
-            provider = OpenAI(Settings(upstream.url, **settings), http)
+            provider = OpenAI(config_of(upstream.url.removesuffix("/v1") + below, **settings), http, rules=rules)
             await story(provider, upstream, http)
             assert len(asyncio.all_tasks()) == 1 + upstream.meter.open_answers
             await http.close()

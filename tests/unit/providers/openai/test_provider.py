@@ -9,10 +9,10 @@ import pytest
 
 from tests.unit.providers.openai.stand import (
     KEY,
-    Settings,
     chat_call,
     chunks,
     completion_call,
+    config_of,
     embeddings_call,
     model_of,
     play,
@@ -343,9 +343,9 @@ def test_a_stream_whose_text_is_whole_is_not_cut_any_more() -> None:
     ("said", "tier"), [("default", None), ("flex", "flex"), ("priority", "priority"), (None, None), ({"odd": 1}, None)]
 )
 def test_the_tier_that_was_served_goes_with_the_usage(said: Any, tier: str | None) -> None:
-    provider = OpenAI(Settings("http://there.example/v1"), HttpClient())
+    provider = OpenAI(config_of("http://there.example/v1"), HttpClient())
     body = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2}, "service_tier": said}
-    assert provider._done(json.dumps(body).encode(), model_of("fake")).usage == Usage(5, 2, tier=tier)
+    assert provider._done(json.dumps(body).encode(), target_of(model_of("fake"))).usage == Usage(5, 2, tier=tier)
 
 
 def test_one_connection_carries_calls_one_after_another() -> None:

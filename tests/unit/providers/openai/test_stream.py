@@ -22,6 +22,9 @@ def said(mode: str, **more: Any) -> bytes:
     return b"".join(step for step in answer("/v1/chat/completions", {}, body).steps if not isinstance(step, Act))
 
 
+COUNTED = Usage(1, 2)  # by the ledger, where nobody has said it
+
+
 def read(data: bytes, cuts: list[int], include_usage: bool = False) -> tuple[bytes, str, Done]:
     stream = Stream(include_usage)
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
@@ -30,6 +33,8 @@ def read(data: bytes, cuts: list[int], include_usage: bool = False) -> tuple[byt
         if not stream.over:
             pieces.append(stream.feed(data[begin:end]))
     last, done = stream.finish()
+    if done.tail is not None:
+        done = Done(done.data + done.tail(COUNTED), done.usage)
     kept = [piece for piece in (*pieces, last) if piece is not None]
     return b"".join(piece.data for piece in kept), "".join(piece.text for piece in kept), done
 
@@ -118,9 +123,36 @@ def test_nonsense_ends_the_answer_after_what_was_good(bad: bytes) -> None:
         stream.finish()
 
 
-def test_an_error_in_the_stream_is_an_error() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"error": {"message": "x"}},
+        {"code": "Throttling.RateQuota", "message": "x", "request_id": "r"},  # DashScope
+        {"choices": None, "base_resp": {"status_code": 1002, "status_msg": "x"}},  # MiniMax
+    ],
+)
+def test_an_error_in_the_stream_is_an_error(error: dict[str, Any]) -> None:
     with pytest.raises(ErrorEvent):
-        read(event({"error": {"message": "x"}}), [])
+        read(event(error), [])
+
+
+@pytest.mark.parametrize(
+    ("more", "usage"),
+    [({}, None), ({"usage": {"prompt_tokens": 5, "completion_tokens": 2}}, Usage(5, 2))],
+    ids=["nobody said", "said with the last choice"],
+)
+def test_usage_that_was_asked_for_is_told_even_if_the_upstream_forgets_the_chunk(
+    more: dict[str, Any], usage: Usage | None
+) -> None:
+    last = {"id": "x", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop", **more}]}
+    _, _, done = read(event(last) + b"data: [DONE]\n\n", [], include_usage=True)
+    told, end = done.data.split(b"\n\n")[:2]
+    assert end == b"data: [DONE]"
+    assert done.usage == usage
+    chunk = json.loads(told[6:])
+    assert (chunk["id"], chunk["choices"]) == ("x", [])
+    counted = usage or COUNTED
+    assert chunk["usage"]["total_tokens"] == counted.input_tokens + counted.output_tokens
 
 
 @pytest.mark.parametrize(
