@@ -1,6 +1,7 @@
 """POST /v1/messages at the door: Anthropic's requests, keys, headers and errors, on the same way as every call."""
 
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import msgspec
 import pytest
@@ -26,7 +27,7 @@ from waystation.terms import Dialect, Event, Operation, Piece
 KEY = "X-Api-Key: sk-abc\r\nAnthropic-Version: 2023-06-01\r\n"
 
 
-def message(*, stream: bool = False, extra: str = KEY, target: str = "/v1/messages", **fields: object) -> bytes:
+def message(*, stream: bool = False, extra: str = KEY, target: str = "/v1/messages", **fields: Any) -> bytes:
     body = msgspec.json.encode(
         {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "stream": stream, **fields}
     )
@@ -142,7 +143,7 @@ def test_an_error_in_a_stream_is_an_event_of_that_name() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_malformed_request_is_told_what_is_wrong(fields: dict[str, object], says: str) -> None:
+def test_a_malformed_request_is_told_what_is_wrong(fields: dict[str, Any], says: str) -> None:
     async def scenario(s: Stand) -> None:
         status, _, body = await s.ask(message(**fields))
         told = msgspec.json.decode(body)["error"]
