@@ -133,6 +133,11 @@ ENDS: dict[str, tuple[list[Option], list[Failed], type[ApiError]]] = {
     "all are shut and hang": ([option(A, shut_s=3.0, quick=False)], [], ServiceUnavailable),
     "the least bad is asked once": ([option(A, shut_s=1.0)], [failed(A, DEPLOYMENT)], UpstreamFailed),
     "there is nobody": ([], [], ServiceUnavailable),
+    "it says to come again soon, for the third time": (
+        [option(A)],
+        [failed(A, DEPLOYMENT, 2000)] * 3,
+        UpstreamFailed,
+    ),
     "it says to come again much later": ([option(A)], [failed(A, DEPLOYMENT, 90_000)], UpstreamFailed),
 }
 
