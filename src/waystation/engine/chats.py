@@ -12,7 +12,7 @@ from waystation.engine.chat import ChatBody, ChatStream, Envelope, add_end
 from waystation.engine.fan import together
 from waystation.engine.local import Local, Tokenizers
 from waystation.engine.parts import Answered, CallArguments, CallBegins, End, Order, Part, Text
-from waystation.engine.prompt import Prompt, Shield, calls_since_user, results_in_words, template_messages
+from waystation.engine.prompt import Prompt, Shield, calls_since_user, extended, results_in_words, template_messages
 from waystation.engine.sampling import output_limit, sampling, stops
 from waystation.engine.schema import asked_schema
 from waystation.engine.tools import ToolRules, definitions, read_tools
@@ -53,41 +53,57 @@ async def answer_chat(
 ) -> AsyncGenerator[Event]:
     body = msgspec.json.decode(call.body)
     call.ignored = ignored(body, USED)
-    rules = read_tools(body)
-    order = Order(
-        prompt="",
-        sampling=sampling(body, lambda token: tokenizers.translate(token, call.request.model, local.model.name)),
-        stops=stops(body),
-        output_max=output_limit(
-            call.request.output_tokens_asked, model.abilities.output_tokens_max, call.output_tokens_max
-        ),
-        rules=rules,
-        schema=asked_schema(body),
-        logprobs=(body.get("top_logprobs") or 0) if body.get("logprobs") else None,
-        whole=not call.request.stream,
-    )
+    limit = output_limit(call.request.output_tokens_asked, model.abilities.output_tokens_max, call.output_tokens_max)
+    order = await chat_order(body, limit, local, tokenizers, whole=not call.request.stream)
     envelope = Envelope(
         new_id("chatcmpl-"),
         created,
         local.model.name,
         fingerprint(local),
-        legacy=rules.legacy,
+        legacy=order.rules.legacy,
         logprobs=order.logprobs,
         usage_asked=call.request.include_usage,
     )
-    order.prompt = await _prompt(body, rules, local, tokenizers)
-    if rules.mode == "auto" and (told := answered_calls(body["messages"])):
-        order.answered = told
-        plain = {"messages": results_in_words(body["messages"])}
-        order.without_tools = await _prompt(plain, ToolRules(), local, tokenizers)
     choices = body.get("n") or 1
-    weight = expected_tokens(call.body, order.output_max)
-    writings = [_written(call.project, weight, local, _nth(order, number)) for number in range(choices)]
-    async with aclosing(together(writings)) as parts:
+    async with aclosing(chat_parts(call.project, len(call.body), order, choices, local)) as parts:
         telling = _stream(parts, call, envelope, choices) if call.request.stream else _whole(parts, envelope, choices)
         async with aclosing(telling) as events:
             async for event in events:
                 yield event
+
+
+async def chat_order(
+    body: Mapping[str, Any], output_max: int, local: Local, tokenizers: Tokenizers, *, whole: bool, said: str = ""
+) -> Order:
+    """What a chat's body orders. `said`: so much of the answer has been written; the model goes on right after it."""
+    rules = read_tools(body)
+    asked = body["model"]
+    order = Order(
+        prompt="",
+        sampling=sampling(body, lambda token: tokenizers.translate(token, asked, local.model.name)),
+        stops=stops(body),
+        output_max=output_max,
+        rules=rules,
+        schema=asked_schema(body),
+        logprobs=(body.get("top_logprobs") or 0) if body.get("logprobs") else None,
+        whole=whole,
+    )
+    order.prompt = await _prompt(body, rules, local, tokenizers)
+    if said:
+        order.prompt = extended(order.prompt, said)
+    elif rules.mode == "auto" and (told := answered_calls(body["messages"])):
+        order.answered = told
+        plain = {"messages": results_in_words(body["messages"])}
+        order.without_tools = await _prompt(plain, ToolRules(), local, tokenizers)
+    return order
+
+
+def chat_parts(
+    project: str, body_bytes: int, order: Order, choices: int, local: Local
+) -> AsyncGenerator[tuple[int, Part]]:
+    """The parts of all choices with their numbers, as they are written."""
+    weight = expected_tokens(body_bytes, order.output_max)
+    return together([_written(project, weight, local, _nth(order, number)) for number in range(choices)])
 
 
 async def chat_prompt(body: bytes, local: Local, tokenizers: Tokenizers) -> Prompt:
@@ -184,9 +200,9 @@ def ignored(body: Mapping[str, Any], used: frozenset[str]) -> tuple[str, ...]:
     )
 
 
-def expected_tokens(body: bytes, output_max: int) -> int:
+def expected_tokens(body_bytes: int, output_max: int) -> int:
     """A guess at the cache that a call will need."""
-    return len(body) // LETTERS_PER_TOKEN + min(output_max, OUTPUT_TOKENS_EXPECTED)
+    return body_bytes // LETTERS_PER_TOKEN + min(output_max, OUTPUT_TOKENS_EXPECTED)
 
 
 def new_id(prefix: str) -> str:

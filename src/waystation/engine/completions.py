@@ -49,13 +49,13 @@ async def answer_completion(
         new_id("cmpl-"), created, local.model.name, fingerprint(local), usage_asked=call.request.include_usage
     )
     prompts = [_prompt(prompt, asked.suffix, local.model.name, tokenizers) for prompt in asked.prompts]
-    weight = expected_tokens(call.body, limit)
+    weight = expected_tokens(len(call.body), limit)
     orders = [
         msgspec.structs.replace(order, prompt=prompt, sampling=_reseeded(order.sampling, number))
         for prompt in prompts
         for number in range(asked.best_of)
     ]
-    writings = [_written(call.project, weight, local, one) for one in orders]
+    writings = [written(call.project, weight, local, one) for one in orders]
     async with aclosing(together(writings)) as parts:
         telling = _stream(parts, call, asked, envelope) if call.request.stream else _whole(parts, asked, envelope)
         async with aclosing(telling) as events:
@@ -100,7 +100,7 @@ def _prompt(text: str, suffix: str | None, name: str, tokenizers: Tokenizers) ->
     return [before, text, after, suffix, middle]
 
 
-async def _written(project: str, weight: int, local: Local, order: Order) -> AsyncGenerator[Part]:
+async def written(project: str, weight: int, local: Local, order: Order) -> AsyncGenerator[Part]:
     async with local.queue.place(project, weight):
         if order.output_max == 0:  # an echo and nothing else: the child counts the prompt
             whole = {"prompt": order.prompt, "n_predict": 0, "lora": [], "cache_prompt": True}

@@ -8,15 +8,18 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from pathlib import Path
 
+from waystation.dialects.ask import Ask
+from waystation.dialects.saying import Saying
 from waystation.engine.chats import answer_chat, chat_prompt
 from waystation.engine.completions import answer_completion
 from waystation.engine.embeddings import answer_embeddings
 from waystation.engine.local import Local, Tokenizers
 from waystation.engine.model import LocalModel
 from waystation.engine.queue import WAITING_MAX
-from waystation.errors import ServiceUnavailable
+from waystation.engine.telling import BodyOf, tell
+from waystation.errors import InvalidRequest, ServiceUnavailable, Unsupported
 from waystation.gateway.call import Call
-from waystation.terms import Event, Operation, Target
+from waystation.terms import ENGINE, NO_CREDENTIAL, Blame, Dialect, Event, Operation, Target
 from waystation.wire.http import Http
 
 _ANSWER = {
@@ -29,6 +32,12 @@ _ANSWER = {
 class EngineProvider:
     """Serves the local models. Their children are somebody else's to run (`children.py`): a dead one is a 503."""
 
+    name = ENGINE
+    credentials = (NO_CREDENTIAL,)
+    concurrency_max = None  # each model has a queue of its own
+    operations = frozenset(_ANSWER)
+    native = frozenset((Dialect.OPENAI, operation) for operation in _ANSWER)
+
     def __init__(
         self,
         http: Http,
@@ -38,11 +47,14 @@ class EngineProvider:
         now: Callable[[], float] = time.time,
         queue_max: int = WAITING_MAX,
         workers: int = 1,
+        body_of: BodyOf | None = None,
     ) -> None:
         """`queue_max`: calls that may wait for each model in this worker; one project may take half of the places.
 
-        `workers`: how many gateway workers share the models' children.
+        `workers`: how many gateway workers share the models' children. `body_of`: how what was asked in another dialect
+        is said in OpenAI's; without it only OpenAI's is understood.
         """
+        self._body_of = body_of
         self._queue_max = queue_max
         self._workers = workers
         self._http = http
@@ -59,9 +71,27 @@ class EngineProvider:
         """The answer's events, the last of which is Done. Closing the generator cancels. Raises an ApiError."""
         local = self._local(target.deployment.upstream_model)
         answering = _ANSWER[call.operation](call, target.model, local, self._tokenizers, int(self._now()))
-        async with aclosing(answering) as events:
-            async for event in events:
-                yield event
+        try:
+            async with aclosing(answering) as events:
+                async for event in events:
+                    yield event
+        except InvalidRequest as error:
+            _blame_caller(error)
+            raise
+
+    async def tell(self, ask: Ask, target: Target, call: Call) -> AsyncGenerator[Saying]:
+        """The answer in the vocabulary; after `ask.said`, if there is any. Closing cancels. Raises an ApiError."""
+        if self._body_of is None:
+            raise Unsupported("Local models are asked in OpenAI's dialect only.")
+        local = self._local(target.deployment.upstream_model)
+        telling = tell(ask, call, target.model, local, self._tokenizers, self._body_of)
+        try:
+            async with aclosing(telling) as sayings:
+                async for saying in sayings:
+                    yield saying
+        except InvalidRequest as error:
+            _blame_caller(error)
+            raise
 
     async def count_chat(self, body: bytes, name: str) -> int:
         """How many tokens a chat's body makes for a local model, tools and all, by its own template and tokenizer."""
@@ -80,5 +110,12 @@ class EngineProvider:
     def _local(self, name: str) -> Local:
         local = self._locals.get(name)
         if local is None:
-            raise ServiceUnavailable(f"The model `{name}` is not running on this machine.", retry_after_ms=2000)
+            error = ServiceUnavailable(f"The model `{name}` is not running on this machine.", retry_after_ms=2000)
+            error.blame = Blame.MODEL
+            raise error
         return local
+
+
+def _blame_caller(error: InvalidRequest) -> None:
+    """What a local model can't be asked is the caller's to change; another model may know how."""
+    error.blame = error.blame or Blame.CALLER

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from waystation.errors import RateLimitExceeded
+from waystation.terms import Blame
 
 WAITING_MAX = 512  # of all projects
 RETRY_AFTER_MS_PER_WAITING = 250  # a guess at how soon a place in the queue is free
@@ -52,10 +53,12 @@ class FairQueue:
     async def _wait(self, project: str, tokens: int) -> None:
         line = self._lines.get(project)
         if self.waiting >= self._waiting_max or (line is not None and len(line) >= self._per_project):
-            raise RateLimitExceeded(
+            full = RateLimitExceeded(
                 "Too many requests are waiting for this model.",
                 retry_after_ms=min(RETRY_AFTER_MS_MAX, 1000 + RETRY_AFTER_MS_PER_WAITING * self.waiting),
             )
+            full.blame = Blame.BUSY
+            raise full
         if line is None:
             line = self._lines[project] = deque()
         turn = _Waiting(tokens, asyncio.get_running_loop().create_future())

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from waystation.errors import ApiError, ContextLengthExceeded, InvalidRequest, ServiceUnavailable, UpstreamTimeout
+from waystation.terms import Blame
 from waystation.wire.http import (
     ConnectFailed,
     Disconnected,
@@ -132,7 +133,7 @@ class Upstream:
             message = f"The model `{self._name}` is starting. Try again in a moment."
         else:
             message = f"The model `{self._name}` has stopped and is being started again. Try again in a moment."
-        return ServiceUnavailable(message, detail=f"{type(fault).__name__}: {fault}", retry_after_ms=RETRY_AFTER_MS)
+        return _down(message, f"{type(fault).__name__}: {fault}")
 
 
 async def _events(response: Response) -> AsyncGenerator[Token]:
@@ -141,7 +142,7 @@ async def _events(response: Response) -> AsyncGenerator[Token]:
     while data := await response.next():
         *lines, rest = (rest + data).split(b"\n")
         if len(rest) > EVENT_BYTES_MAX:
-            raise ServiceUnavailable("The model's answer could not be read.", detail="an event is too long")
+            raise _down("The model's answer could not be read.", "an event is too long")
         for line in lines:
             if line.startswith(b"data: {"):
                 token = _TOKEN.decode(line[6:])
@@ -173,9 +174,11 @@ def _refused(error: Mapping[str, Any]) -> ApiError:
     if isinstance(code, int) and 400 <= code < 500:
         return InvalidRequest("The model could not read this request.", detail=message)
     if "context" in message.lower():  # the cache that all slots share is full: others' answers end soon
-        return ServiceUnavailable(
-            "The model's memory is full with other answers. Try again.", detail=message, retry_after_ms=RETRY_AFTER_MS
-        )
-    return ServiceUnavailable(
-        "The model is not ready. Try again in a moment.", detail=message, retry_after_ms=RETRY_AFTER_MS
-    )
+        return _down("The model's memory is full with other answers. Try again.", message, Blame.BUSY)
+    return _down("The model is not ready. Try again in a moment.", message)
+
+
+def _down(message: str, detail: str, blame: Blame = Blame.DEPLOYMENT) -> ServiceUnavailable:
+    error = ServiceUnavailable(message, detail=detail, retry_after_ms=RETRY_AFTER_MS)
+    error.blame = blame
+    return error

@@ -6,11 +6,11 @@ Closed, open, half-open are the usual words; so that nobody mistakes one for the
 
 from typing import Literal
 
-FAILURES_IN_A_ROW = 7
-"""As many as a call may have attempts: one that is unlucky can always make all of them."""
+FAILURES_IN_A_ROW = 10
+"""More than one call may have attempts, so that a single unlucky one shuts nothing (of many at 30 % faults none does)."""
 FAILED_SHARE = 0.6
 """Of the window's calls: at 30 % faults a deployment is still worth asking, at 60 % it is not."""
-SAMPLES_MIN = 20
+SAMPLES_MIN = 30
 """Fewer calls than this in the window say nothing about a share (but failures in a row do)."""
 WINDOW_S = 10
 SHUT_S = 1.0
@@ -85,7 +85,8 @@ class Breaker:
             self._turn(second)
         self._good[second % WINDOW_S] += 1
 
-    def failed(self, now_s: float, took_s: float = 0.0) -> None:
+    def failed(self, now_s: float, took_s: float = 0.0, in_flight: int = 0) -> None:
+        """A call failed. `in_flight`: others that are under way there, and may yet succeed: failing is the quicker way."""
         self.in_a_row += 1
         self.quick = took_s < QUICK_S
         second = int(now_s)
@@ -95,7 +96,7 @@ class Breaker:
         if self._until != 0.0:
             if self._proving or now_s >= self._until:
                 self._shut(now_s)
-        elif self._is_bad(second):
+        elif self._is_bad(second, in_flight if self.quick else 0):
             self._shut(now_s)
 
     def missing(self, now_s: float) -> None:
@@ -116,8 +117,9 @@ class Breaker:
         places = [place for place in range(WINDOW_S) if self._slots[place] > since]
         return sum(self._good[place] for place in places), sum(self._bad[place] for place in places)
 
-    def _is_bad(self, second: int) -> bool:
+    def _is_bad(self, second: int, in_flight: int) -> bool:
         good, bad = self.counts(second)
+        good += in_flight
         enough = self.in_a_row >= FAILURES_IN_A_ROW or good + bad >= SAMPLES_MIN
         return enough and bad >= FAILED_SHARE * (good + bad)
 

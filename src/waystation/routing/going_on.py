@@ -68,7 +68,8 @@ def question(call: Call, said: Said, spoken: Spoken | None) -> Ask | None:
         return None
     try:
         ask = spoken.ask(call.body, call.request, call.output_tokens_max)
-    except ApiError:
+        spoken.envelope(said.first_event)
+    except (ApiError, ValueError):
         return None
     plain = ask.stream and ask.choices == 1 and ask.logprobs is None and ask.format is None
     return ask if plain and not any(ask.extra.get(name) for name in _CHANGES_THE_TEXT) else None

@@ -14,8 +14,11 @@ from waystation.terms import Blame, Rung, Target
 BACKOFF_S = 0.1
 """Full jitter: before the n-th repeat at a deployment anything from 0 to BACKOFF_S · 2ⁿ⁻¹, at most BACKOFF_S_MAX."""
 BACKOFF_S_MAX = 2.0
+TOKEN_WAIT_S = 0.2
+"""The first wait for a retry token, half of it by chance; it doubles, TOKEN_WAITS_MAX times."""
+TOKEN_WAITS_MAX = 4
 REST_WAITED_S_MAX = 5.0
-"""A rest (429) that ends sooner is waited for where nobody else can answer; of a longer one the caller is told."""
+"""So long a call waits because it was told to come again, where nobody else can answer; of more the caller is told."""
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -51,6 +54,12 @@ class Resume(msgspec.Struct, frozen=True):
     repeat: bool = False
 
 
+class Wait(msgspec.Struct, frozen=True):
+    """Nobody is asked for so long: repeats have used up the retry tokens, and whoever succeeds meanwhile earns more."""
+
+    after_s: float
+
+
 class Lower(msgspec.Struct, frozen=True):
     """Nobody answers: a rung below models. When it has nothing, the error holds."""
 
@@ -62,7 +71,7 @@ class GiveUp(msgspec.Struct, frozen=True):
     error: ApiError
 
 
-Move = Try | Resume | Lower | GiveUp
+Move = Try | Resume | Wait | Lower | GiveUp
 
 
 def next_move(
@@ -72,6 +81,7 @@ def next_move(
     left_s: float,
     attempts_max: int = 7,
     chance: float = 1.0,
+    waits: int = 0,
     sent: str | None = None,
     any_goes_on: bool = False,
     below: Sequence[Rung] = (),
@@ -80,9 +90,9 @@ def next_move(
     """The next move of a call.
 
     `options`: whoever may be asked, the most wanted first; fallbacks come last. `so_far`: what has failed, in order.
-    `left_s`: of the call's whole time. `chance`: a random number in [0, 1), the jitter. `sent`: the text that has gone
-    out; None while nothing has. Then only a deployment that can be prefilled goes on, or `any_goes_on` (a prompt is
-    simply longer then). `below`: rungs under models that the route has. `model`: its name, for errors.
+    `left_s`: of the call's whole time. `chance`: a random number in [0, 1), the jitter. `waits`: for tokens, until now.
+    `sent`: the text that has gone out; None while nothing has. Then only a deployment that can be prefilled goes on, or
+    `any_goes_on` (a prompt is simply longer then). `below`: rungs under models that the route has. `model`: its name.
 
     Somebody whom this call has not asked yet comes first and needs no retry token: breakers and rests bound that. To
     repeat where it has failed costs one, and waits. Where all is shut, the least bad is asked once, if it fails fast.
@@ -99,22 +109,27 @@ def next_move(
     for option in fresh:
         if option.open:
             return _go(option, sent)
-    again = [option for option in able if option.open and option.token]
-    if again:
-        option = min(again, key=lambda option: failures[option.target.deployment.name])
+    if again := [option for option in able if option.open]:
+        payable = [option for option in again if option.token]
+        if not payable:
+            pause_s = TOKEN_WAIT_S * 2.0**waits * (0.5 + chance / 2)
+            return Wait(pause_s) if waits < TOKEN_WAITS_MAX and pause_s < left_s else end
+        option = min(payable, key=lambda option: failures[option.target.deployment.name])
         name = option.target.deployment.name
-        pause_s = max(backoff_s(failures[name], chance), _told_to_wait_s(so_far, name))
-        if pause_s > REST_WAITED_S_MAX:
+        waits_s = _told_to_wait_s(so_far, name)
+        pause_s = max(backoff_s(failures[name], chance), waits_s[-1])
+        if sum(waits_s) > REST_WAITED_S_MAX:
             return end
         return _go(option, sent, pause_s, repeat=True) if pause_s < left_s else end
-    if bad := [option for option in fresh if option.shut_s > 0 and option.quick and not option.full]:
-        rested = [option for option in bad if option.rests_s <= 0]
-        if rested:
+    if not any(failed.blame is Blame.DEPLOYMENT and failed.dispatched for failed in so_far):
+        bad = [option for option in fresh if option.shut_s > 0 and option.quick]
+        if rested := [option for option in bad if not option.full and option.rests_s <= 0]:
             return _go(min(rested, key=lambda option: option.shut_s), sent)
     if resting := [option for option in able if option.rests_s > 0 and option.shut_s <= 0 and option.token]:
         option = min(resting, key=lambda option: option.rests_s)
         pause_s = option.rests_s + backoff_s(1, chance)  # with jitter: many wait for the same moment
-        if pause_s < left_s and option.rests_s <= REST_WAITED_S_MAX:
+        waited_s = sum(_told_to_wait_s(so_far, option.target.deployment.name)[:-1])
+        if pause_s < left_s and waited_s + option.rests_s <= REST_WAITED_S_MAX:
             return _go(option, sent, pause_s, repeat=True)
     return end
 
@@ -174,10 +189,10 @@ def _unasked(options: Sequence[Option], model: str) -> ApiError:
     )
 
 
-def _told_to_wait_s(so_far: Sequence[Failed], name: str) -> float:
-    """What the deployment's last failure said about when to come again."""
-    waits = [failed.error.retry_after_ms for failed in so_far if failed.target.deployment.name == name]
-    return (waits[-1] or 0) / 1000 if waits else 0.0
+def _told_to_wait_s(so_far: Sequence[Failed], name: str) -> list[float]:
+    """What each failure of a deployment said about when to come again."""
+    there = [failed.error.retry_after_ms or 0 for failed in so_far if failed.target.deployment.name == name]
+    return [wait_ms / 1000 for wait_ms in there]
 
 
 def _go(option: Option, sent: str | None, after_s: float = 0.0, *, repeat: bool = False) -> Move:

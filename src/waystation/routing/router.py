@@ -14,7 +14,7 @@ from waystation.errors import ApiError
 from waystation.gateway.call import Call
 from waystation.routing.drills import Drills
 from waystation.routing.going_on import Said
-from waystation.routing.moves import GiveUp, Lower, Resume, Try
+from waystation.routing.moves import GiveUp, Lower, Resume, Try, Wait
 from waystation.routing.plan import SpokenTable
 from waystation.routing.seam import Larder, Provider, Words
 from waystation.routing.standing import CredentialHealth, Health, Standing
@@ -22,7 +22,7 @@ from waystation.routing.telling import gone_on, told
 from waystation.routing.timing import in_time
 from waystation.routing.trip import Trip
 from waystation.routing.visit import Refused, Visit
-from waystation.terms import Blame, Event, Model, Operation, Rung, Target
+from waystation.terms import Blame, Event, Model, Operation, Piece, Rung, Target
 
 
 class Clock(Protocol):
@@ -130,9 +130,13 @@ class Router:
         _note(call, target)
         visit = self._visit(target, said)
         events = self.providers[target.deployment.provider].send(call, target)
+        flows = False
         try:
             async for event in events:
-                if (passed := visit.passes(event)) is not None:
+                if flows and type(event) is Piece:  # most of a long stream: nothing of it is anybody's business
+                    yield event
+                elif (passed := visit.passes(event)) is not None:
+                    flows = said is None
                     yield passed
             return
         except ApiError as error:
@@ -144,9 +148,8 @@ class Router:
             await events.aclose()
             visit.left()
         trip = Trip(call, model, self.providers, self._spoken, self.standing, self._now_s(), self._chance)
-        trip.began_at(target)
+        trip.began_at(target, said)
         trip.failed(target, failure, sent=visit.begun)
-        trip.said = said
         async with aclosing(self._travel(call, model, trip)) as rest:
             async for event in rest:
                 yield event
@@ -170,6 +173,8 @@ class Router:
                 return
             if move.after_s > 0:
                 await self._clock.sleep(move.after_s)
+            if isinstance(move, Wait):
+                continue
             try:
                 events = self._events(call, model, trip, move)
             except ApiError as error:  # it can't be said in other words: someone who needs none may be there

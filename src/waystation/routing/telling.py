@@ -59,7 +59,7 @@ async def _ended(writer: Writer) -> AsyncGenerator[Event]:
 
 def begin(writer: Writer, sent: str) -> None:
     """Have a writer stand where the caller's stream stands. What it writes for that has gone out already."""
-    writer.piece((Begun(), TextDelta(sent)))
+    writer.piece((Begun(), TextDelta(sent or " ")))  # of an empty text a writer writes nothing
 
 
 async def _stream(

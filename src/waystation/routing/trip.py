@@ -8,7 +8,7 @@ from waystation.routing.balance import Chance
 from waystation.routing.drills import Drills
 from waystation.routing.failing import Failed
 from waystation.routing.going_on import Said, may_go_on
-from waystation.routing.moves import Lower, Move, Option, Resume, Try, next_move, rung_of
+from waystation.routing.moves import Lower, Move, Option, Resume, Try, Wait, next_move, rung_of
 from waystation.routing.plan import AS_USUAL, SpokenTable, Stop, stops
 from waystation.routing.seam import Provider
 from waystation.routing.standing import Standing
@@ -45,12 +45,13 @@ class Trip:
             raise _nobody(call, model, providers)
         self._until_s = began_s + (self._route.total_timeout_s or TOTAL_S)
         self._first = self._stops[0].target if self._stops else None
+        self._waits = 0
         self.so_far: list[Failed] = []
         self.said: Said | None = self._listener()
 
-    def began_at(self, target: Target) -> None:
-        """This one was asked before there was a trip."""
-        self._first = target
+    def began_at(self, target: Target, said: Said | None) -> None:
+        """This one was asked before there was a trip, and so much of its answer has gone out."""
+        self._first, self.said = target, said
         self._stops.sort(key=lambda stop: stop.target.deployment.name != target.deployment.name)
 
     def left_s(self, now_s: float) -> float:
@@ -78,11 +79,14 @@ class Trip:
                 left_s=self.left_s(now_s),
                 attempts_max=self._route.attempts_max,
                 chance=self._chance(),
+                waits=self._waits,
                 sent=sent,
                 any_goes_on=self._call.operation is Operation.COMPLETION,
                 below=self._below,
                 model=self._model.name,
             )
+            if isinstance(move, Wait):
+                self._waits += 1
             if not drills.any or not isinstance(move, Try | Resume):
                 return move
             blame = drills.hit(self._call.project, move.target, now_at)

@@ -76,7 +76,7 @@ class Visit:
         """Who learns what from a failure is its blame's to say. A caller's own mistake says that all is well there."""
         breaker, blame, now_s = self._deployment.breaker, error.blame, self._now_s()
         if blame is Blame.DEPLOYMENT:
-            breaker.failed(now_s, now_s - self._began_s)
+            breaker.failed(now_s, now_s - self._began_s, self._deployment.in_flight - 1)
         elif blame is Blame.MODEL:
             breaker.missing(now_s)
         elif blame is Blame.LIMIT:

@@ -10,6 +10,7 @@ from waystation.engine.local import Local
 from waystation.engine.model import LocalModel
 from waystation.engine.queue import FairQueue
 from waystation.errors import RateLimitExceeded
+from waystation.terms import Blame
 from waystation.runtime.http_client import HttpClient
 
 
@@ -74,6 +75,7 @@ def test_a_full_queue_says_when_to_come_again() -> None:
             async with queue.place("a", 1):
                 pass
         assert refused.value.retry_after_ms
+        assert refused.value.blame is Blame.BUSY  # nothing is wrong with the model
         await stand.come("b1", "b")  # another project still has room
         with pytest.raises(RateLimitExceeded):
             async with queue.place("c", 1):

@@ -9,6 +9,7 @@ import pytest
 
 from waystation.engine.upstream import Token, Upstream
 from waystation.errors import ApiError, ContextLengthExceeded, InvalidRequest, ServiceUnavailable, UpstreamTimeout
+from waystation.terms import Blame
 from waystation.wire.http import ConnectFailed, Disconnected, HttpFault, Origin, TimedOut, Timeouts
 
 
@@ -141,3 +142,20 @@ def test_an_error_in_the_stream_is_an_error() -> None:
 def test_silence_is_a_time_out() -> None:
     with pytest.raises(UpstreamTimeout):
         tokens(upstream(TimedOut("first_byte", 900)))
+
+
+def blames(*answers: Answer | HttpFault) -> Blame | None:
+    with pytest.raises(ApiError) as failed:
+        asyncio.run(upstream(*answers).json("/tokenize", {}))
+    return failed.value.blame
+
+
+def error(code: int, message: str, **more: Any) -> Answer:
+    return Answer(code, [msgspec.json.encode({"error": {"code": code, "message": message, **more}})])
+
+
+def test_each_fault_has_its_blame() -> None:
+    assert blames(ConnectFailed("no")) is Blame.DEPLOYMENT
+    assert blames(TimedOut("idle", 1)) is Blame.DEPLOYMENT
+    assert blames(error(503, "Loading model")) is Blame.DEPLOYMENT
+    assert blames(error(500, "Context size has been exceeded.")) is Blame.BUSY  # the cache that all answers share

@@ -227,3 +227,10 @@ def test_the_envelope_is_read_of_the_first_event_alone() -> None:
     said = Said()
     said.add(Piece(event("", role="assistant") + event("Once"), "Once"))
     assert re.fullmatch(rb"data: \{[^\n]*\}\n\n", said.first_event)
+
+
+def test_a_tool_call_of_the_only_deployment_is_not_gone_on_with() -> None:
+    stand = Stand(Scripted("local", breaking("Once ", last=HIDDEN[0]), told=[sayings("upon")]))
+    answer = stand.answers(model([deployment("local/q", prefill=True)]), call_of(STREAM))
+    assert answer.error is not None
+    assert stand.providers["local"].asked == []

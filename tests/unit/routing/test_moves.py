@@ -10,12 +10,15 @@ from waystation.routing.moves import (
     BACKOFF_S,
     BACKOFF_S_MAX,
     REST_WAITED_S_MAX,
+    TOKEN_WAIT_S,
+    TOKEN_WAITS_MAX,
     GiveUp,
     Lower,
     Move,
     Option,
     Resume,
     Try,
+    Wait,
     backoff_s,
     next_move,
     rung_of,
@@ -116,7 +119,11 @@ def test_what_is_tried_next(story: str) -> None:
 
 ENDS: dict[str, tuple[list[Option], list[Failed], type[ApiError]]] = {
     "the caller's own mistake: nobody else is asked": (BOTH, [failed(A, Blame.CALLER)], ApiError),
-    "no retry token: the failure is told": ([option(A, token=False)], [failed(A, DEPLOYMENT)], UpstreamFailed),
+    "all are shut: one of them is asked, not all": (
+        [option(A, shut_s=1.0), option(B, shut_s=2.0)],
+        [failed(A, DEPLOYMENT)],
+        UpstreamFailed,
+    ),
     "seven attempts are enough": ([option(A)], [failed(A, DEPLOYMENT)] * 7, UpstreamFailed),
     "the only credential is refused": ([option(A1)], [failed(A1, CREDENTIAL)], UpstreamFailed),
     "nobody has the model": ([option(A)], [failed(A, Blame.MODEL)], UpstreamFailed),
@@ -126,6 +133,11 @@ ENDS: dict[str, tuple[list[Option], list[Failed], type[ApiError]]] = {
     "all are shut and hang": ([option(A, shut_s=3.0, quick=False)], [], ServiceUnavailable),
     "the least bad is asked once": ([option(A, shut_s=1.0)], [failed(A, DEPLOYMENT)], UpstreamFailed),
     "there is nobody": ([], [], ServiceUnavailable),
+    "it says to come again soon, for the third time": (
+        [option(A)],
+        [failed(A, DEPLOYMENT, 2000)] * 3,
+        UpstreamFailed,
+    ),
     "it says to come again much later": ([option(A)], [failed(A, DEPLOYMENT, 90_000)], UpstreamFailed),
 }
 
@@ -136,6 +148,13 @@ def test_when_a_call_is_given_up(story: str) -> None:
     then = move(options, so_far)
     assert isinstance(then, GiveUp)
     assert isinstance(then.error, error)
+
+
+def test_without_a_retry_token_a_repeat_waits_for_others_to_earn_some() -> None:
+    options, so_far = [option(A, token=False)], [failed(A, DEPLOYMENT)]
+    waits = [move(options, so_far, waits=waits) for waits in range(TOKEN_WAITS_MAX)]
+    assert waits == [Wait(TOKEN_WAIT_S * 2**number) for number in range(TOKEN_WAITS_MAX)]
+    assert isinstance(move(options, so_far, waits=TOKEN_WAITS_MAX), GiveUp)
 
 
 def test_no_time_is_left() -> None:

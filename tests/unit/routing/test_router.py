@@ -22,6 +22,7 @@ from tests.unit.routing.routes import (
 )
 from waystation.errors import ApiError, RateLimitExceeded, ServiceUnavailable, Unsupported, UpstreamTimeout
 from waystation.gateway.call import Call
+from waystation.routing.breaker import FAILURES_IN_A_ROW
 from waystation.routing.standing import LIMIT_REST_S, REFUSED_S
 from waystation.terms import (
     Abilities,
@@ -277,13 +278,13 @@ def test_a_provider_that_is_not_there_is_said() -> None:
 
 def test_a_dead_deployment_is_left_alone_and_found_again() -> None:
     async def story() -> None:
-        dead = Scripted("a", *[FAILS] * 7, whole())
+        dead = Scripted("a", *[FAILS] * FAILURES_IN_A_ROW, whole())
         stand = Stand(dead, Scripted("b"))
         route = model(["a/m"], ["b/m"])
-        for _ in range(7):
+        for _ in range(FAILURES_IN_A_ROW):
             assert (await stand.answer(route)).call.attempts == 2
         assert (await stand.answer(route)).call.attempts == 1
-        assert len(dead.calls) == 7
+        assert len(dead.calls) == FAILURES_IN_A_ROW
         assert [one.state for one in stand.router.health()] == ["open", "closed"]
         stand.clock.advance(1.0)
         answer = await stand.answer(route)
@@ -301,7 +302,7 @@ def test_a_model_that_is_not_there_is_not_asked_for_each_time() -> None:
 
 def test_states_outlive_a_change_of_the_configuration() -> None:
     stand = Stand(Scripted("a", FAILS), Scripted("b"))
-    for _ in range(7):
+    for _ in range(FAILURES_IN_A_ROW):
         stand.answers(model(["a/m"], ["b/m"]))
     stand.router.set_providers({name: Scripted(name) for name in "ab"})
     assert [one.state for one in stand.router.health()] == ["open", "closed"]
