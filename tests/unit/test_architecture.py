@@ -22,7 +22,7 @@ MAY_KNOW = {
     "ledger": {"gateway", "metering", "tables"},
     "accounts": {"gateway", "metering", "tables"},
     "idempotency": {"tables"},
-    "providers": {"gateway", "dialects"},
+    "providers": {"gateway", "dialects", "tables"},  # the last for kept answers
     "engine": {"gateway", "metering", "dialects"},
     "http": {
         "gateway",
