@@ -23,9 +23,9 @@ from waystation.providers.cache.model import (
 )
 from waystation.providers.cache.shelf import Clock as ShelfClock
 from waystation.providers.cache.shelf import Read, Shelf, Write
+from waystation.providers.cache.store import TOPIC as TOPIC
 from waystation.terms import Done, Event, Model, Piece, Usage
 
-TOPIC = "kept_answers"  # of a change: projects whose answers are to be forgotten
 MEMORY_BYTES_MAX = 64 * 2**20  # of a worker
 SHELF_BYTES_MAX = 2**30  # in the database
 STEP_EVERY_S = 0.5
@@ -178,7 +178,7 @@ class Cache:
     async def purge(self, project_id: str) -> int:
         """Forget all answers to a project, here and in the database; returns how many those were there.
 
-        Other workers have theirs in memory until they are told (`forget`). Raises ServiceUnavailable.
+        Other workers follow as they follow every change (`forget`). Raises ServiceUnavailable.
         """
         self._memory.forget((project_id,))
         return await self._shelf.purge(project_id)

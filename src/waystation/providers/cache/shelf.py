@@ -91,14 +91,16 @@ class Shelf:
             self._taken(kept)
 
     async def purge(self, project_id: str) -> int:
-        """Delete a project's; returns how many that were. Raises ServiceUnavailable."""
+        """Delete a project's, and tell all workers; returns how many those were. Raises ServiceUnavailable."""
         self.forget((project_id,))
         deleted = 0
         while True:
             some = await self._write(partial(store.purge, project_id=project_id, most=SWEEP_ROWS_MAX))
             deleted += some
             if some < SWEEP_ROWS_MAX:
-                return deleted
+                break
+        await self._write(partial(store.tell, project_id=project_id, at=self._clock.now_s()))
+        return deleted
 
     async def step(self) -> None:
         """Write what waits; now and then, delete what has expired or is too much. Never raises."""

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from waystation.providers.cache.model import Kept
+from waystation.tables import changes
 from waystation.tables import kept_answers as answers
 from waystation.terms import Usage
+
+TOPIC = "kept_answers"  # of a change: projects whose answers are to be forgotten
 
 
 class _Packed(msgspec.Struct, array_like=True):
@@ -50,10 +53,10 @@ def find(connection: Connection, digest: bytes, now: int) -> Kept | None:
 
 def put(connection: Connection, some: Sequence[Kept]) -> None:
     """Keep answers; of two to the same request the younger."""
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(answers)
-    new = insert.excluded
+    insertion = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(answers)
+    new = insertion.excluded
     others = [column.name for column in answers.columns if column.name != "digest"]
-    statement = insert.on_conflict_do_update(
+    statement = insertion.on_conflict_do_update(
         index_elements=[answers.c.digest],
         set_={name: new[name] for name in others},
         where=answers.c.created_at <= new.created_at,
@@ -79,6 +82,11 @@ def purge(connection: Connection, project_id: str, most: int) -> int:
     """Delete a project's, no more than so many at once; returns how many that were."""
     theirs = select(answers.c.digest).where(answers.c.project_id == project_id).limit(most)
     return connection.execute(delete(answers).where(answers.c.digest.in_(theirs))).rowcount
+
+
+def tell(connection: Connection, project_id: str, at: int) -> None:
+    """Have every worker forget what it has of a project."""
+    connection.execute(insert(changes).values(topic=TOPIC, subject=project_id, at=at))
 
 
 def expire(connection: Connection, now: int, most: int) -> int:

@@ -26,7 +26,7 @@ from tests.unit.providers.cache.cache_stand import (
 from waystation.errors import ServiceUnavailable, UpstreamFailed
 from waystation.gateway.call import Call
 from waystation.providers.cache import shelf
-from waystation.providers.cache.service import Cache
+from waystation.providers.cache.service import TOPIC, Cache
 from waystation.runtime.db import Database
 from waystation.terms import Caller, Done, Model, Operation, Piece, Usage
 from waystation.testing.clock import FakeClock
@@ -262,6 +262,8 @@ def test_a_projects_answers_are_forgotten_everywhere(tmp_path: Path) -> None:
         assert await find(other, call(seed=0)) == [b"mine"]
         await keep(other, call(seed=-1), b"unwritten")
         assert await cache.purge("proj_1") == shelf.SWEEP_ROWS_MAX + 3
+        told = await database.read(lambda c: c.exec_driver_sql("SELECT topic, subject FROM changes").fetchall())
+        assert [tuple(row) for row in told] == [(TOPIC, "proj_1")]  # which all workers follow
         await other.forget(["proj_1"])
         await other.step()
         for one in (cache, other):
