@@ -588,7 +588,8 @@ kept_answers = Table(  # the response cache
     Column("size_bytes", BigInteger, nullable=False),
     Column("usage", Text, nullable=False),  # JSON: what it used when it was made
     Column("fresh_until", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("expires_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Index("ix_kept_answers_expires_at_size_bytes", "expires_at", "size_bytes"),  # the rows are large: sums read this
     sqlite_with_rowid=False,
 )

@@ -24,7 +24,7 @@ MAY_KNOW = {
     "accounts": {"gateway", "metering", "tables"},
     "idempotency": {"tables"},
     "providers.model": set(),  # plain data: a provider as it is configured
-    "providers": {"gateway", "dialects", "providers.model"},
+    "providers": {"gateway", "dialects", "providers.model", "tables"},  # the last for kept answers
     "engine": {"gateway", "metering", "dialects"},
     "http": {
         "gateway",

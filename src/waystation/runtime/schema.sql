@@ -482,6 +482,6 @@ CREATE TABLE kept_answers (
     CONSTRAINT pk_kept_answers PRIMARY KEY (digest)
 ) WITHOUT ROWID;
 
-CREATE INDEX ix_kept_answers_expires_at ON kept_answers (expires_at);
+CREATE INDEX ix_kept_answers_expires_at_size_bytes ON kept_answers (expires_at, size_bytes);
 
 CREATE INDEX ix_kept_answers_project_id ON kept_answers (project_id);

@@ -65,7 +65,7 @@ async def told(database: Database, folder: Path, request_id: str) -> CallUsage:
     ("rung", "deployment", "saved", "kept"),
     [
         (Rung.CACHE, "cache", USED_NANO, (10, 5)),
-        (Rung.STALE_CACHE, "cache/stale", USED_NANO, (10, 5)),
+        (Rung.STALE_CACHE, "stale_cache", USED_NANO, (10, 5)),
         (Rung.STATIC, "static", None, (0, 0)),
     ],
 )

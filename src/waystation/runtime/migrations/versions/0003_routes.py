@@ -69,7 +69,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_kept_answers")),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_kept_answers_expires_at"), "kept_answers", ["expires_at"], unique=False)
+    op.create_index("ix_kept_answers_expires_at_size_bytes", "kept_answers", ["expires_at", "size_bytes"], unique=False)
     op.create_index(op.f("ix_kept_answers_project_id"), "kept_answers", ["project_id"], unique=False)
     op.create_table(
         "notices",
