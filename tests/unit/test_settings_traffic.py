@@ -175,7 +175,7 @@ _WORDS = st.sampled_from(
     ["up", "big", "small", "auto", "local", "", "a b", "x" * 300, "\n", "é", "http://1", "2026-01-01"]
 )
 _KEYS = st.sampled_from(
-    [
+    (
         "base_url",
         "preset",
         "credentials",
@@ -186,10 +186,9 @@ _KEYS = st.sampled_from(
         "fallbacks",
         "canary",
         "auto",
-        "when",
-    ]
-    + ["alias_of", "prefer", "sunset_at", "tier", "weight", "name", "api_key", "use", "static", "percent", "among"]
-)
+        "name",
+    )
+) | st.sampled_from(("alias_of", "prefer", "sunset_at", "tier", "weight", "api_key", "use", "static", "when", "among"))
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**40), 10**40) | st.floats() | _WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS | _WORDS, inner, max_size=4),
