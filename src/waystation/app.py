@@ -44,7 +44,7 @@ from waystation.http.v1.control import Control
 from waystation.http.v1.proving import Prover
 from waystation.idempotency import store as answers_store
 from waystation.idempotency.service import Answers
-from waystation.inventory import Added, local_models, local_offer, provider_offer
+from waystation.inventory import Added, local_models, local_offer, provider_offer, traffic_problems
 from waystation.ledger.budgets.service import BUDGETS_TOPIC, Budgets
 from waystation.ledger.credit.service import CREDIT_TOPIC, Credit
 from waystation.ledger.rates.service import TOPIC as LIMITS_TOPIC
@@ -61,6 +61,7 @@ from waystation.runtime.db import Database
 from waystation.runtime.http_client import HttpClient
 from waystation.runtime.ids import Ids
 from waystation.settings import Settings, load_settings
+from waystation.settings_providers import without_pool
 from waystation.terms import ENGINE, Model
 from waystation.wire.models import ModelObject, model_list
 from waystation.wire.tokenize import Tokenization, read_tokenize
@@ -136,7 +137,7 @@ class Worker:
         await self.catalogue.prices_changed()
         await self.local_models_changed([])
         providers: dict[str, Provider] = {ENGINE: self.engine}
-        providers |= {name: OpenAI(provider, self.http) for name, provider in settings.providers.items()}
+        providers |= {name: OpenAI(without_pool(given), self.http) for name, given in settings.providers.items()}
         self.way = Parts(
             Identify(self.view.keys, self.clock.now_s),
             self.catalogue,
@@ -179,10 +180,17 @@ class Worker:
         offers = [provider_offer(model) for model in settings.models.values() if model.provider is not None]
         offers += [local_offer(model, settings.models.get(model.name), added) for model in self.local.values()]
         models = build_models(
-            offers, DEFAULT_CHAT_FILE.model, EMBEDDING_MODEL.name, with_aliases=not settings.providers
+            offers,
+            DEFAULT_CHAT_FILE.model,
+            EMBEDDING_MODEL.name,
+            with_aliases=not settings.providers,
+            deployments=settings.deployments,
+            routes=settings.routes,
         )
         self.view.models.clear()
         self.view.models.update(models)
+        for problem in traffic_problems(settings, added):
+            log.warning("%s %s; it is left out", problem.key, problem.en)
 
     def app(self) -> Any:
         """The Starlette app of everything that is not a call."""

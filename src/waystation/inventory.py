@@ -12,6 +12,7 @@ from msgspec import structs
 
 from waystation.accounts.model import LocalModel as PricedModel
 from waystation.catalogue.build import FREE, Offer, build_models
+from waystation.catalogue.routing_model import ModelFacts, Problem, check_routes
 from waystation.engine.model import (
     CONTEXT_TOKENS_DEFAULT,
     DEFAULT_CHAT_FILE,
@@ -22,6 +23,7 @@ from waystation.engine.model import (
 )
 from waystation.engine.sources import present
 from waystation.settings import ModelSettings, Settings
+from waystation.settings_models import facts_of
 from waystation.terms import ENGINE, Model, Price
 from waystation.wire.gguf import NotGguf, read_head
 
@@ -108,7 +110,23 @@ def all_models(settings: Settings, added: Sequence[PricedModel]) -> dict[str, Mo
     local = local_models(settings, [Added(model.name, model.path, model.kind) for model in added])
     offers = [provider_offer(model) for model in settings.models.values() if model.provider is not None]
     offers += [local_offer(model, settings.models.get(model.name), added) for model in local.values()]
-    return build_models(offers, DEFAULT_CHAT_FILE.model, EMBEDDING_MODEL.name, with_aliases=not settings.providers)
+    return build_models(
+        offers,
+        DEFAULT_CHAT_FILE.model,
+        EMBEDDING_MODEL.name,
+        with_aliases=not settings.providers,
+        deployments=settings.deployments,
+        routes=settings.routes,
+    )
+
+
+def traffic_problems(settings: Settings, added: Sequence[PricedModel] = ()) -> list[Problem]:
+    """What deployments and routes of the configuration name and isn't there, now that all models are known."""
+    local = local_models(settings, [Added(model.name, model.path, model.kind) for model in added])
+    facts = {name: ModelFacts(model.kind, ENGINE, name) for name, model in local.items()}
+    facts |= {name: facts_of(model) for name, model in settings.models.items() if model.path is None or name in local}
+    providers = dict.fromkeys((*settings.providers, ENGINE))
+    return check_routes(facts, settings.deployments, settings.routes, providers)
 
 
 def provider_offer(model: ModelSettings) -> Offer:
@@ -127,6 +145,10 @@ def provider_offer(model: ModelSettings) -> Offer:
         model.vision,
         model.tools,
         model.dimensions,
+        tier=model.tier,
+        weight=model.weight,
+        prefill=model.prefill,
+        rules=model.rules,
     )
 
 
@@ -153,6 +175,9 @@ def local_offer(model: LocalModel, configured: ModelSettings | None, added: Sequ
         output,
         dimensions=model.dimensions,
         created_at=created_at,
+        tier=0 if configured is None else configured.tier,
+        weight=1 if configured is None else configured.weight,
+        prefill=True,  # the engine goes on from what it is handed
     )
 
 

@@ -8,23 +8,33 @@ import re
 import time
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from waystation.catalogue.book.lookup import known_price
-from waystation.metering.price_reading import CURRENCIES, read_price
+from waystation.catalogue.routing_model import DeploymentConfig, RouteConfig
+from waystation.metering.price_reading import read_price
+from waystation.providers.model import ProviderConfig
+from waystation.settings_models import ModelSettings, check_traffic, read_deployments, read_models, read_routes
+from waystation.settings_providers import CredentialSettings, ProviderSettings, read_providers
 from waystation.settings_reader import Reader, SettingsError, nearest, setting
-from waystation.terms import Price, Secret
+from waystation.terms import Secret
 from waystation.wire.money import nano_of
 
-__all__ = ["Secret", "Settings", "SettingsError", "load_settings", "nano_of", "read_price"]
+__all__ = [
+    "CredentialSettings",
+    "ModelSettings",
+    "ProviderSettings",
+    "Secret",
+    "Settings",
+    "SettingsError",
+    "load_settings",
+    "nano_of",
+    "read_price",
+]
 
 KIB, MIB = 1024, 1024 * 1024
 WORKERS_MAX = 64
-
-PROVIDER_CONTEXT_TOKENS = 131_072
-PROVIDER_OUTPUT_TOKENS = 16_384
 
 # Variables that other parts read themselves, and those that Kubernetes makes up for a service called "waystation".
 FOREIGN_VARIABLES = re.compile(
@@ -109,51 +119,6 @@ class MoneySettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderSettings:
-    """`[providers.NAME]`: an OpenAI-compatible server and the key for it."""
-
-    name: str
-    base_url: str = field(metadata={"sentence": "Base URL of its API, http or https, mostly with /v1 at the end."})
-    api_key: Secret | None = setting(
-        None, "Key for it. `api_key_file` reads it from a file, `api_key_env` from an environment variable."
-    )
-    connect_timeout_s: float = setting(5.0, "Longest wait for a connection.", unit="s", least=0.1)
-    first_byte_timeout_s: float = setting(120.0, "Longest wait for the answer's first byte.", unit="s", least=0.1)
-    idle_timeout_s: float = setting(60.0, "Longest silence within an answer.", unit="s", least=0.1)
-    total_timeout_s: float = setting(600.0, "Longest time for a whole answer.", unit="s", least=1)
-    headers: dict[str, str] = field(
-        default_factory=dict, repr=False, metadata={"sentence": "Headers that every request to it carries."}
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSettings:
-    """`[models."NAME"]`: a model that callers may ask for: at a provider, or a GGUF file of one's own."""
-
-    name: str
-    price: Price | None  # None: unmetered
-    provider: str | None = setting(None, "Name of the provider that serves it.")
-    model: str | None = setting(None, "Its name at the provider; NAME when left out.")
-    path: Path | None = setting(None, "GGUF file of a local model, instead of `provider`.")
-    kind: Literal["chat", "embedding"] = setting("chat", 'What it does: "chat" or "embedding".')
-    context_tokens_max: int | None = setting(
-        None,
-        f"Most tokens of input and output together; else what the GGUF says, {PROVIDER_CONTEXT_TOKENS} at a provider.",
-        unit="tokens",
-        least=1,
-    )
-    output_tokens_max: int | None = setting(
-        None,
-        f"Most tokens of an answer; else the context's size, {PROVIDER_OUTPUT_TOKENS} at a provider.",
-        unit="tokens",
-        least=1,
-    )
-    vision: bool = setting(False, "It understands images.")
-    tools: bool = setting(True, "It can call tools.")
-    dimensions: int | None = setting(None, "Length of its vectors, for an embedding model.", least=1)
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """All of them, as they hold for this start."""
 
@@ -164,8 +129,10 @@ class Settings:
     server: ServerSettings
     engine: EngineSettings
     money: MoneySettings
-    providers: dict[str, ProviderSettings]
+    providers: dict[str, ProviderConfig]
     models: dict[str, ModelSettings]
+    deployments: dict[str, DeploymentConfig] = field(default_factory=dict)
+    routes: dict[str, RouteConfig] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()  # misspelt variables: said at start, no reason to refuse
 
 
@@ -206,7 +173,7 @@ def load_settings(
     at = int(time.time()) if at is None else at
     settings = _assemble(read, tables or {}, dict(overrides or {}), data, path if tables is not None else None, at)
     if settings is None:
-        raise SettingsError(read.problems)
+        raise SettingsError(read.problems, read.in_chinese)
     return settings
 
 
@@ -223,12 +190,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError([f"{path}: can't be read: {error}"]) from None
 
 
-PRICE_MISSING = (
-    "is missing, and an unknown price is never free (the price book does not know this model there): "
-    'say { currency = "USD", input = "2.50", output = "10.00" } (for a million tokens), 0 or "unmetered"'
-)
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
-TOPICS = ("server", "engine", "money", "providers", "models")
+TOPICS = ("server", "engine", "money", "providers", "models", "deployments", "routes")
 
 
 def _assemble(
@@ -244,9 +206,13 @@ def _assemble(
     money = read.topic(MoneySettings, "money", tables.get("money", {}), over=given["money"])
     if money is not None:
         _check_money(read, money)
-    providers = _providers(read, tables.get("providers", {}))
-    named = tables.get("providers", {})
-    models = _models(read, tables.get("models", {}), set(named) if isinstance(named, dict) else set(), providers, at)
+    providers = read_providers(read, tables.get("providers", {}))
+    named = set(tables["providers"]) if isinstance(tables.get("providers"), dict) else set()
+    models = read_models(read, tables.get("models", {}), named, providers, at)
+    deployments = read_deployments(read, tables.get("deployments", {}))
+    routes = read_routes(read, tables.get("routes", {}))
+    if not read.problems:  # half of the picture would make more problems than there are
+        check_traffic(read, models, deployments, routes, named)
     models_folder = _text(read, "WAYSTATION_MODELS", "models_folder", tables)
     database_url = _text(read, "WAYSTATION_DATABASE_URL", "database_url", tables)
     if read.problems or server is None or engine is None or money is None:
@@ -261,6 +227,8 @@ def _assemble(
         money=money,
         providers=providers,
         models=models,
+        deployments=deployments,
+        routes=routes,
         warnings=_misspelt(read),
     )
 
@@ -287,111 +255,6 @@ def _text(read: Reader, variable: str, key: str, tables: dict[str, Any]) -> str 
         read.complain(key, "must be a text in quotes")
         return None
     return value
-
-
-def _providers(read: Reader, tables: Any) -> dict[str, ProviderSettings]:
-    providers: dict[str, ProviderSettings] = {}
-    for name, table in _named(read, "providers", tables):
-        table = dict(table)
-        variable = table.pop("api_key_env", None)
-        if variable is not None:
-            key = read.environ.get(str(variable), "")
-            if key:
-                table.setdefault("api_key", key)
-            else:
-                read.complain(f"providers.{name}.api_key_env", f"names {variable}, which is not set")
-        provider = read.topic(ProviderSettings, f"providers.{name}", table, also=("api_key_env",), name=name)
-        if provider is None:
-            continue
-        if not _is_base_url(provider.base_url):
-            read.complain(
-                f"providers.{name}.base_url",
-                f"is {provider.base_url!r}; it must be http:// or https:// with a host, without credentials or '?'",
-            )
-        if name == "local":
-            read.complain("providers.local", "is the embedded engine's own name; give the provider another")
-        providers[name] = provider
-    return providers
-
-
-def _is_base_url(url: str) -> bool:
-    return re.fullmatch(
-        r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:\d{1,5})?(/[\x21-\x7e]*)?", url
-    ) is not None and not (set(url) & set("?#@"))
-
-
-def _models(
-    read: Reader, tables: Any, named: set[str], providers: dict[str, ProviderSettings], at: int
-) -> dict[str, ModelSettings]:
-    models: dict[str, ModelSettings] = {}
-    for name, table in _named(read, "models", tables):
-        key = f'models."{name}"'
-        given = table.get("price")
-        from_book = given is None or (isinstance(given, dict) and given.keys() == {"currency"})
-        try:
-            price = None if from_book else read_price(given)
-        except ValueError as error:
-            read.complain(f"{key}.price", str(error))
-            continue
-        model = read.topic(ModelSettings, f"models.{name}", table, also=("price",), name=name, price=price)
-        if from_book:
-            price = _book_price(read, name, table, providers, at)
-            if price is None:
-                read.complain(f"{key}.price", PRICE_MISSING)
-        if model is not None:
-            _check_model(read, key, model, named)
-            models[name] = _filled(replace(model, price=price))
-    return models
-
-
-def _book_price(
-    read: Reader, name: str, table: dict[str, Any], providers: dict[str, ProviderSettings], at: int
-) -> Price | None:
-    """What the price book says of a provider's model; of a file of one's own it says nothing."""
-    provider = providers.get(str(table.get("provider")))
-    if provider is None:
-        return None
-    currency = table["price"]["currency"] if "price" in table else None
-    if currency is not None and currency not in CURRENCIES:
-        read.complain(f'models."{name}".price', f"has the currency {currency!r}; it must be one of {CURRENCIES}")
-        return None
-    return known_price(provider.name, provider.base_url, str(table.get("model") or name), at, currency)
-
-
-def _check_model(read: Reader, key: str, model: ModelSettings, providers: set[str]) -> None:
-    if (model.provider is None) == (model.path is None):
-        read.complain(key, "needs either `provider` (and `model`) or the `path` of a GGUF file")
-    elif model.provider is not None and model.provider not in providers:
-        near = nearest(model.provider, providers)
-        read.complain(
-            f"{key}.provider", f"is {model.provider!r}, which has no [providers.{model.provider}] table{near}"
-        )
-
-
-def _filled(model: ModelSettings) -> ModelSettings:
-    """A provider's model with its defaults; a file says its own sizes."""
-    if model.provider is None:
-        return model
-    context = model.context_tokens_max or PROVIDER_CONTEXT_TOKENS
-    return replace(
-        model,
-        model=model.model or model.name,
-        context_tokens_max=context,
-        output_tokens_max=model.output_tokens_max or min(PROVIDER_OUTPUT_TOKENS, context),
-    )
-
-
-def _named(read: Reader, topic: str, tables: Any) -> list[tuple[str, dict[str, Any]]]:
-    """The tables of a topic by name; what isn't a table is a problem."""
-    if not isinstance(tables, dict):
-        read.complain(f"[{topic}]", "must be tables")
-        return []
-    for name, table in tables.items():
-        if not isinstance(table, dict):
-            read.complain(f"{topic}.{name}", f"must be a table: write [{topic}.{name!r}]")
-        elif not NAME.fullmatch(name):
-            read.complain(f"{topic}.{name!r}", "is no name: letters, digits and . _ : / - only, at most 128 of them")
-    return [(name, table) for name, table in tables.items() if isinstance(table, dict) and NAME.fullmatch(name)]
 
 
 def _misspelt(read: Reader) -> tuple[str, ...]:

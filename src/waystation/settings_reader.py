@@ -6,6 +6,7 @@ It knows types, bounds and names; what the settings are is declared in `settings
 import dataclasses
 import difflib
 import math
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType, UnionType
@@ -21,9 +22,10 @@ SECRET_FILE_BYTES_MAX = 64 * 1024
 class SettingsError(Exception):
     """Settings that can't be used. `problems` has a sentence for each: where it is, what is wrong, what to do."""
 
-    def __init__(self, problems: Collection[str]) -> None:
+    def __init__(self, problems: Collection[str], in_chinese: Mapping[str, str] = MappingProxyType({})) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
+        self.in_chinese = tuple(in_chinese.get(problem, problem) for problem in problems)
 
 
 def setting(
@@ -140,10 +142,13 @@ class Reader:
         self.file = file
         self.folder = folder
         self.problems: list[str] = []
+        self.in_chinese: dict[str, str] = {}  # of those problems that are told in Chinese too, by their English
         self.variables: set[str] = set()  # every name that was looked for, for the report of misspelt ones
 
-    def complain(self, key: str, what: str) -> None:
+    def complain(self, key: str, what: str, in_chinese: str | None = None) -> None:
         self.problems.append(f"{self.file}: {key} {what}")
+        if in_chinese is not None:
+            self.in_chinese[self.problems[-1]] = f"{self.file}：{key} {in_chinese}"
 
     def topic(
         self,
@@ -214,4 +219,26 @@ class Reader:
 def variable_of(prefix: str, name: str) -> str:
     """The environment variable of a setting: `server.port` is WAYSTATION_SERVER_PORT."""
     key = f"{prefix}_{name}" if prefix else name
+    key = key.replace("]", "")  # credentials[0].api_key is …_CREDENTIALS_0_API_KEY
     return "WAYSTATION_" + "".join(letter if letter.isalnum() else "_" for letter in key).upper()
+
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
+
+
+def named_tables(read: Reader, topic: str, tables: Any) -> list[tuple[str, dict[str, Any]]]:
+    """The tables of a topic by name; what isn't a table is a problem."""
+    if not isinstance(tables, dict):
+        read.complain(f"[{topic}]", "must be tables", "必须是表")
+        return []
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            where = f"[{topic}.{name!r}]"
+            read.complain(f"{topic}.{name}", f"must be a table: write {where}", f"必须是表：请写 {where}")
+        elif not NAME.fullmatch(name):
+            read.complain(
+                f"{topic}.{name!r}",
+                "is no name: letters, digits and . _ : / - only, at most 128 of them",
+                "不是有效名称：只能包含字母、数字和 . _ : / -，最多 128 个字符",
+            )
+    return [(name, table) for name, table in tables.items() if isinstance(table, dict) and NAME.fullmatch(name)]

@@ -10,7 +10,7 @@ import pytest
 from waystation.metering.price_reading import read_price_text
 from waystation.metering.price_text import decimal_of, written_price
 from waystation.settings import Secret, Settings, SettingsError, load_settings, read_price
-from waystation.terms import Price
+from waystation.terms import Credential, Price
 
 PROVIDER = '[providers.up]\nbase_url = "https://up.example/v1"\n'
 MODEL = '[models."m-1"]\nprovider = "up"\nprice = 0\n'
@@ -67,8 +67,7 @@ def test_a_provider_and_its_model_are_read(tmp_path: Path) -> None:
     )
     settings = load(tmp_path, toml)
     provider, model = settings.providers["up"], settings.models["gpt-x"]
-    assert provider.api_key is not None
-    assert provider.api_key.reveal() == "sk-secret"
+    assert provider.credentials == (Credential("up/default", "default", Secret("sk-secret")),)
     assert provider.headers == {"x-team": "blue"}
     assert provider.idle_timeout_s == 5.0
     assert model.price == Price("CNY", 2_500_000_000, 10_000_000_000, 1)
@@ -175,10 +174,15 @@ def test_a_secret_comes_from_a_variable_or_a_file(tmp_path: Path) -> None:
         {"WAYSTATION_PROVIDERS_UP_API_KEY": "sk-from-file"},
         {"WAYSTATION_PROVIDERS_UP_API_KEY_FILE": str(tmp_path / "key")},
     ):
-        key = load(tmp_path, PROVIDER, **environ).providers["up"].api_key
+        key = load(tmp_path, PROVIDER, **environ).providers["up"].credentials[0].secret
         assert key == Secret("sk-from-file")
-    in_file = load(tmp_path, PROVIDER + 'api_key_file = "key"\n').providers["up"].api_key
-    named = load(tmp_path, PROVIDER + 'api_key_env = "UP_KEY"\n', UP_KEY="sk-from-file").providers["up"].api_key
+    in_file = load(tmp_path, PROVIDER + 'api_key_file = "key"\n').providers["up"].credentials[0].secret
+    named = (
+        load(tmp_path, PROVIDER + 'api_key_env = "UP_KEY"\n', UP_KEY="sk-from-file")
+        .providers["up"]
+        .credentials[0]
+        .secret
+    )
     assert in_file == named == Secret("sk-from-file")
 
 

@@ -3,15 +3,20 @@
 Plain data. `routing_reading.py` reads tables into it, `route_rules.py` says what is wrong with it, `build.py` makes models of it.
 """
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from waystation.terms import ENGINE
 
 CHOICES_MAX = 64  # names in a `prefer` or an `among`, rules in an `auto`
 
 Task = Literal["code", "translate", "math", "chat"]
+
+
+def _say(sentence: str) -> Meta:
+    """What a field is for; the docs page is printed from it."""
+    return Meta(description=sentence)
 
 
 class Problem(NamedTuple):
@@ -45,13 +50,15 @@ class NewModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class DeploymentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[deployments."NAME"]`: one more place that serves a model."""
 
-    model: str
-    provider: str
-    upstream_model: str | None = None  # None: as at the model's own deployment, else the model's name
-    tier: int = 0
-    weight: int = 1
-    prefill: bool = False
-    rules: str = ""
+    model: Annotated[str, _say("The model that it serves, by which callers ask.")]
+    provider: Annotated[str, _say('Name of the provider; `"local"` is this machine\'s engine.')]
+    upstream_model: Annotated[str | None, _say("The model's name there; else as at the model's first deployment.")] = (
+        None
+    )
+    tier: Annotated[int, _say("0 is asked first, the next tier when all of one have failed. Counted without gaps.")] = 0
+    weight: Annotated[int, _say("Its part of the calls of its tier; 0: only when the others can't.")] = 1
+    prefill: Annotated[bool, _say("It truly goes on from a beginning that it is handed.")] = False
+    rules: Annotated[str, _say("Which parameter rules hold there; else by provider and model name.")] = ""
     new_model: NewModel | None = None  # only through the control plane; in a file a model has its own table
 
 
@@ -85,29 +92,61 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class RouteConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[routes."NAME"]`: how calls of a model travel, or what a new name stands for. None: not said."""
+    """`[routes."NAME"]`: how calls of a model travel, or what a new name stands for. What is left out is as usual."""
 
     # of a model
-    balance: Literal["weighted", "least_busy", "lowest_latency"] | None = None
-    affinity: bool | None = None
-    fallbacks: tuple[str, ...] = ()
-    local: str | None = None
-    cache: bool | None = None
-    cache_s: int | None = None
-    stale_s: int | None = None
-    static: StaticConfig | None = None
-    attempts_max: int | None = None
-    first_byte_timeout_s: float | None = None
-    total_timeout_s: float | None = None
-    canary: CanaryConfig | None = None
-    # of any name
-    deprecated_at: int | None = None  # UTC seconds; read from dates too
-    sunset_at: int | None = None
-    replacement: str | None = None
+    balance: Annotated[
+        Literal["weighted", "least_busy", "lowest_latency"] | None,
+        _say("How calls are shared out among the deployments of a tier; else by weight."),
+    ] = None
+    affinity: Annotated[
+        bool | None, _say("Calls that begin alike go to the same deployment, for its prompt cache; else true.")
+    ] = None
+    fallbacks: Annotated[
+        tuple[str, ...],
+        _say("Other models, asked in this order when all of its own deployments have failed. Theirs are not followed."),
+    ] = ()
+    local: Annotated[str | None, _say("A model of this machine, asked last.")] = None
+    cache: Annotated[
+        bool | None, _say("Keep answers for the same request, also where the project does not ask for it; else false.")
+    ] = None
+    cache_s: Annotated[int | None, _say("How long a kept answer is fresh, in seconds; else 300.")] = None
+    stale_s: Annotated[
+        int | None, _say("How long after that it may still answer when nobody else does, in seconds; else 0.")
+    ] = None
+    static: Annotated[StaticConfig | None, _say('The words when nothing else answers: `{ en = "…", zh = "…" }`.')] = (
+        None
+    )
+    attempts_max: Annotated[int | None, _say("Attempts of one call, all in all; else 7.")] = None
+    first_byte_timeout_s: Annotated[
+        float | None, _say("Longest wait for the first byte of an attempt, in seconds; else the provider's.")
+    ] = None
+    total_timeout_s: Annotated[
+        float | None, _say("Longest time of a call with all its attempts, in seconds; else the provider's.")
+    ] = None
+    canary: Annotated[
+        CanaryConfig | None,
+        _say('A part of its calls goes to another model, to try that: `{ model = "…", percent = 2.5 }`.'),
+    ] = None
+    # of any name; UTC seconds, read from dates too
+    deprecated_at: Annotated[
+        int | None, _say("A date: from then on it should no longer be used. Said in a header.")
+    ] = None
+    sunset_at: Annotated[
+        int | None, _say("A date: from then on its replacement answers, or it is no longer found. Said in a header.")
+    ] = None
+    replacement: Annotated[str | None, _say("What to use instead of a deprecated name.")] = None
     # of a new name: one of these
-    alias_of: str | None = None
-    prefer: tuple[str, ...] = ()
-    auto: tuple[Rule, ...] = ()
+    alias_of: Annotated[str | None, _say("The model that the new name stands for.")] = None
+    prefer: Annotated[
+        tuple[str, ...], _say("The new name stands for the first of these models that is there, well and able.")
+    ] = ()
+    auto: Annotated[
+        tuple[Rule, ...],
+        _say(
+            'The new name chooses by these rules: `{ when = { task = "code" }, use = "…" }`; see [routing](routing.md).'
+        ),
+    ] = ()
 
     @property
     def is_name(self) -> bool:

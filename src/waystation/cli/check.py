@@ -1,32 +1,39 @@
 """`waystation check`: is the configuration right, and is what it names there? Starts nothing."""
 
+import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
 
+from waystation.accounts.model import LocalModel
 from waystation.cli.common import (
     PROBLEM,
     USAGE,
+    CommandError,
     ConfigOption,
     DataOption,
     JsonOption,
+    books,
     complain,
     print_json,
     settings_of,
 )
-from waystation.cli.words import say
+from waystation.cli.words import is_chinese, say
 from waystation.engine.model import DEFAULT_CHAT_FILE
 from waystation.engine.sources import present
-from waystation.inventory import check_gguf, has_engine
+from waystation.errors import ApiError
+from waystation.inventory import check_gguf, has_engine, traffic_problems
 from waystation.metering.price_text import decimal_of
-from waystation.settings import ProviderSettings, Settings, SettingsError
+from waystation.providers.model import ProviderConfig
+from waystation.settings import Settings, SettingsError
 from waystation.wire.gguf import NotGguf
 
 CONNECT_TIMEOUT_S = 5.0
-PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,7 +59,8 @@ def check(
     except SettingsError as error:
         if not as_json:
             raise
-        print_json({"ok": False, "config": None, "errors": list(error.problems), "problems": []})
+        errors = error.in_chinese if is_chinese(os.environ) else error.problems
+        print_json({"ok": False, "config": None, "errors": list(errors), "problems": []})
         return USAGE
     problems = list(missing(settings, online=not offline))
     if as_json:
@@ -76,11 +84,12 @@ def check(
             )
         )
     source = settings.config or say("no file, all defaults", "无配置文件，全部默认")
-    counts = f"{len(settings.providers)} / {len(settings.models)}"
+    deployments = len(settings.models) + len(settings.deployments)
+    counts = f"{len(settings.providers)} / {len(settings.models)} / {deployments} / {len(settings.routes)}"
     print(
         say(
-            f"Configuration is good ({source}; providers / models: {counts}).",
-            f"配置正常（{source}；上游 / 模型数：{counts}）。",
+            f"Configuration is good ({source}; providers / models / deployments / routes: {counts}).",
+            f"配置正常（{source}；上游 / 模型 / 部署 / 路由数：{counts}）。",
         )
     )
     return 0
@@ -113,13 +122,16 @@ def missing(settings: Settings, *, online: bool) -> Iterator[str]:
                     "the engine is not installed; pip install 'waystation[engine]'",
                     "未安装推理引擎，请执行 pip install 'waystation[engine]'",
                 )
+    for problem in traffic_problems(settings, _added(settings)):
+        yield problem.key + say(f" {problem.en}", f" {problem.zh}")
     used = {model.provider for model in settings.models.values()}
+    used |= {deployment.provider for deployment in settings.deployments.values()}
     for provider in settings.providers.values():
         if provider.name not in used:
             yield f"providers.{provider.name}: " + say("no model names it", "没有模型使用它")
         fault = _unreachable(provider) if online else None
         if fault:
-            yield f"providers.{provider.name}.base_url: {fault}"
+            yield f"providers.{provider.name}.{'proxy' if provider.proxy else 'base_url'}: {fault}"
     if settings.engine.enabled and not settings.providers and not settings.models:
         yield from _default_missing(settings)
 
@@ -139,11 +151,25 @@ def _default_missing(settings: Settings) -> Iterator[str]:
         )
 
 
-def _unreachable(provider: ProviderSettings) -> str | None:
-    """Why a provider's host takes no connection; None when it does."""
-    url = urlsplit(provider.base_url)
+def _added(settings: Settings) -> list[LocalModel]:
+    """The models that `waystation models add` has put into the database, where there is one already: it isn't made for this."""
+    url = settings.database_url
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
+        return []
     try:
-        with socket.create_connection((url.hostname or "", url.port or PORTS[url.scheme]), CONNECT_TIMEOUT_S):
+        with books(settings) as opened:
+            return opened.local_models()
+    except (ApiError, CommandError):  # what is wrong with the database, `waystation doctor` says
+        return []
+
+
+def _unreachable(provider: ProviderConfig) -> str | None:
+    """Why a provider's host, or the proxy on the way to it, takes no connection; None when it does, or is not known."""
+    url = urlsplit(provider.proxy or provider.base_url)
+    if not url.hostname:  # found by region
+        return None
+    try:
+        with socket.create_connection((url.hostname, url.port or PORTS[url.scheme]), CONNECT_TIMEOUT_S):
             return None
     except OSError as error:
         return say(f"can't be reached: {error}", f"无法连接：{error}")

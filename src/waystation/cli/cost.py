@@ -19,7 +19,8 @@ from waystation.cli.words import say
 from waystation.inventory import Added, all_models, local_models
 from waystation.metering.estimate import count_input
 from waystation.metering.tokens import Tokenizers
-from waystation.settings import PROVIDER_OUTPUT_TOKENS, Settings
+from waystation.settings import Settings
+from waystation.settings_models import PROVIDER_OUTPUT_TOKENS
 from waystation.settings_reader import nearest
 from waystation.terms import Abilities, Deployment, Model
 from waystation.wire.estimate import TOKENS_MAX, EstimateRequest

@@ -10,7 +10,7 @@ from typer.exceptions import TyperException
 
 from waystation import __version__
 from waystation.cli.common import PROBLEM, USAGE, CommandError, complain
-from waystation.cli.words import say
+from waystation.cli.words import is_chinese, say
 from waystation.errors import ApiError
 from waystation.settings_reader import SettingsError
 
@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
         )
         sys.stdout.flush()
     except SettingsError as error:
-        for problem in error.problems:
+        for problem in error.in_chinese if is_chinese(os.environ) else error.problems:
             complain(problem)
         return USAGE
     except CommandError as error:

@@ -2,13 +2,23 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, get_args, get_origin
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
+import msgspec
 import typer
 
+from waystation.catalogue.routing_model import DeploymentConfig, RouteConfig
 from waystation.cli.common import JsonOption, print_json
 from waystation.cli.words import say
-from waystation.settings import EngineSettings, ModelSettings, MoneySettings, ProviderSettings, ServerSettings
+from waystation.settings import (
+    CredentialSettings,
+    EngineSettings,
+    ModelSettings,
+    MoneySettings,
+    ProviderSettings,
+    ServerSettings,
+)
 from waystation.settings_reader import types_of, variable_of
 from waystation.terms import Secret
 
@@ -43,6 +53,8 @@ path = "/models/mine.gguf"
 price = 0
 ```
 
+Several places for one model, names that stand for others, and what happens when nobody answers: [routing](routing.md).
+
 A model needs a price, since an unknown price is never free: a table as above (`currency` is `"USD"` or `"CNY"`), `0`,
 or `"unmetered"`, which keeps no account of it. Without `price`, a provider's model has the price that the price book
 knows, if it does; `price = { currency = "CNY" }` picks it where a provider bills in two. `waystation check` shows each
@@ -66,7 +78,13 @@ TOPICS: tuple[tuple[str, type], ...] = (
     ("engine", EngineSettings),
     ("money", MoneySettings),
     ("providers.NAME", ProviderSettings),
+    ("[providers.NAME.credentials]", CredentialSettings),
     ('models."NAME"', ModelSettings),
+)
+
+TABLES: tuple[tuple[str, type[msgspec.Struct]], ...] = (  # only the file can say them
+    ('deployments."NAME"', DeploymentConfig),
+    ('routes."NAME"', RouteConfig),
 )
 
 SEPARATELY = {"name": "", "price": 'What a million tokens cost: a table, 0 or "unmetered" (see above). Required.'}
@@ -78,24 +96,32 @@ def add_to(app: typer.Typer) -> None:
 
 def settings(as_json: JsonOption = False) -> None:
     if as_json:
-        print_json([row for prefix, topic in TOPICS for row in rows(prefix, topic)])
+        print_json([row for prefix, _, each in all_rows() for row in each])
     else:
         print(page(), end="")
 
 
 def page() -> str:
     """The docs page, `docs/guides/configuration.md`."""
-    return INTRODUCTION + "".join(_section(prefix, topic) for prefix, topic in TOPICS)
+    return INTRODUCTION + "".join(_section(prefix, sentence, each) for prefix, sentence, each in all_rows())
 
 
-def _section(prefix: str, topic: type) -> str:
+def all_rows() -> Iterator[tuple[str, str, list[dict[str, str]]]]:
+    """Each topic: its place in the file, what it is, and its settings in words."""
+    for prefix, topic in TOPICS:
+        yield prefix, (topic.__doc__ or "").strip(), list(rows(prefix, topic))
+    for prefix, table in TABLES:
+        yield prefix, (table.__doc__ or "").strip(), list(table_rows(prefix, table))
+
+
+def _section(prefix: str, sentence: str, rows: list[dict[str, str]]) -> str:
     lines = [
         f"\n## [{prefix}]\n",
-        f"{(topic.__doc__ or '').strip()}\n",
+        f"{sentence}\n",
         "| key | variable | type | default | meaning |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for row in rows(prefix, topic):
+    for row in rows:
         variable = f"`{row['variable']}`" if row["variable"] else ""
         lines.append(f"| `{row['key']}` | {variable} | {row['type']} | {row['default']} | {row['meaning']} |")
     return "\n".join(lines) + "\n"
@@ -105,7 +131,7 @@ def rows(prefix: str, topic: type) -> Iterator[dict[str, str]]:
     """A topic's settings in words."""
     hints = types_of(topic)
     for field in dataclasses.fields(topic):
-        sentence = SEPARATELY.get(field.name, field.metadata.get("sentence", ""))
+        sentence = field.metadata.get("sentence") or SEPARATELY.get(field.name, "")
         if not sentence:
             continue
         yield {
@@ -118,8 +144,40 @@ def rows(prefix: str, topic: type) -> Iterator[dict[str, str]]:
         }
 
 
+def table_rows(prefix: str, table: type[msgspec.Struct]) -> Iterator[dict[str, str]]:
+    """The same of a table that is read as it is."""
+    hints = get_type_hints(table, include_extras=True)
+    for field in msgspec.structs.fields(table):
+        described = get_args(hints[field.name])[1:]
+        if described and isinstance(described[0], msgspec.Meta):
+            yield {
+                "topic": prefix,
+                "key": field.name,
+                "variable": "",
+                "type": _table_type(field.name, hints[field.name]),
+                "default": "required" if field.required else _shown(field.default),
+                "meaning": described[0].description or "",
+            }
+
+
+def _table_type(name: str, hint: Any) -> str:
+    if name.endswith("_at"):
+        return "date"
+    (inner, *_) = [each for each in _parts(get_args(hint)[0]) if each is not type(None)]
+    if get_origin(inner) is tuple:
+        return "list of texts" if get_args(inner)[0] is str else "list of tables"
+    if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+        return "table"
+    return _type_name(inner, {})
+
+
+def _parts(hint: Any) -> tuple[Any, ...]:
+    """The types that a union joins; of another type itself."""
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
 def _variable(prefix: str, name: str, hint: Any) -> str:
-    if prefix.startswith("models") or get_origin(hint) is dict:
+    if prefix.startswith(("models", "[")) or get_origin(hint) is dict:
         return ""  # a table: only the file can say it
     return variable_of(prefix.replace("NAME", "name"), name).replace("_NAME_", "_*NAME*_".replace("*", ""))
 
@@ -137,8 +195,10 @@ def _type_name(hint: Any, metadata: Any) -> str:
 def _default(field: "dataclasses.Field[Any]") -> str:
     if field.default is dataclasses.MISSING:
         return "none" if field.default_factory is not dataclasses.MISSING else "required"
-    if field.default is None:
+    return _shown(field.default)
+
+
+def _shown(default: Any) -> str:
+    if default is None or default in ("", ()):
         return "none"
-    if isinstance(field.default, bool):
-        return f"`{str(field.default).lower()}`"
-    return f"`{field.default}`"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"

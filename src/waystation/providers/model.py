@@ -16,6 +16,9 @@ class Tls(msgspec.Struct, frozen=True):
     client_cert_file: str | None = None
     client_key_file: str | None = None
 
+    def __repr__(self) -> str:  # a key may be among them
+        return "Tls(…)"
+
 
 class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     """`base_url` is where its API begins. Whatever is None is the preset's, else the kind's default."""
@@ -36,3 +39,6 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     api_version: str | None = None  # Azure's, Anthropic's
     concurrency_max: int | None = None
     allow_private_network: bool = False  # its host may have an address that is not public
+
+    def __repr__(self) -> str:  # a proxy's password and a header's token are nobody's to read
+        return f"ProviderConfig(name={self.name!r}, kind={self.kind!r}, base_url={self.base_url!r}, …)"
