@@ -1,16 +1,18 @@
 """The pooled HTTP/1.1 client that carries every call to an upstream: `HttpClient` is the `Http` of `wire/http.py`.
 
 On the hot path, so it owns no task and no timer per call: a request is one write and one bare future, and one coarse
-timer looks after all deadlines. How a new connection comes about is one function, `connect`, for proxies to replace.
+timer looks after all deadlines. How a new connection comes about is one function, `connect`: see `dial.py`.
 """
 
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable
 
+from waystation.runtime.dial import Connect, connect_directly
+from waystation.runtime.dial_faults import connect_failed
 from waystation.runtime.http_connection import NEVER, Answer, Connection
 from waystation.runtime.http_decode import decoded
+from waystation.runtime.tls import client_context
 from waystation.wire.http import (
     ConnectFailed,
     Disconnected,
@@ -38,17 +40,6 @@ JOIN_BYTES_MAX = 64 * 1024
 KEEP_S = 50.0
 TICK_S = 0.1
 """How exact deadlines are."""
-
-Connect = Callable[[Origin, Callable[[], Connection], ssl.SSLContext | None], Awaitable[None]]
-"""Make a connection to an origin: TLS if a context is given. Raises OSError."""
-
-
-async def connect_directly(origin: Origin, factory: Callable[[], Connection], tls: ssl.SSLContext | None) -> None:
-    loop = asyncio.get_running_loop()
-    if origin.scheme == "unix":
-        await loop.create_unix_connection(factory, origin.host)
-    else:
-        await loop.create_connection(factory, origin.host, origin.port, ssl=tls)
 
 
 class HttpClient:
@@ -110,6 +101,16 @@ class HttpClient:
             first = False
             connection = None
 
+    @property
+    def busy(self) -> bool:
+        return any(pool.connections for pool in self._pools.values())
+
+    def retire(self) -> None:
+        """Nobody will use it any more but for calls under way: these go on to their end, and no connection is kept."""
+        self.idle_max = 0
+        for pool in self._pools.values():
+            pool.let_go()
+
     async def close(self) -> None:
         """Drop all connections; calls under way fail with Disconnected."""
         self._closed = True
@@ -125,7 +126,7 @@ class HttpClient:
         tls = None
         if origin.scheme == "https":
             if self._tls is None:
-                self._tls = ssl.create_default_context()
+                self._tls = client_context()
             tls = self._tls
         pool = self._pools[origin] = Pool(self, origin, tls)
         return pool
@@ -215,6 +216,10 @@ class Pool:
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire(now)
 
+    def let_go(self) -> None:
+        for connection in list(self._idle):
+            connection.drop()
+
     def close(self) -> None:
         for waiter in self._queue:
             waiter.cancel()
@@ -251,7 +256,7 @@ class Pool:
             await self._client.connect(self.origin, factory, self.tls)
             connection = made[-1]
         except OSError as error:
-            raise ConnectFailed(f"{self.origin.authority}: {error}") from error
+            raise connect_failed(error, self.origin.authority, tls=self.tls is not None) from error
         finally:
             self._dialling -= 1
             if connection is None:

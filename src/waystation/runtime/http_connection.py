@@ -6,10 +6,12 @@ the answer waits on a bare future, if at all.
 
 import asyncio
 import math
+import ssl
 from typing import Protocol, cast
 
 import httptools
 
+from waystation.runtime.dial_faults import tls_failed
 from waystation.wire.http import BadAnswer, Disconnected, HttpFault, Stage, TimedOut, Timeouts
 
 BARREN_BYTES_MAX = 64 * 1024
@@ -290,6 +292,10 @@ class Connection(asyncio.Protocol):
             self._finish(answer, False)
             return
         nothing_came = not answer.status and not self.barren
+        if nothing_came and not self.reused and isinstance(error, ssl.SSLError):
+            # In TLS 1.3 a server judges our certificate after we have begun to speak: it has read nothing of that.
+            self.fail(tls_failed(error, "the server"))
+            return
         self.fail(Disconnected(f"the server closed the connection: {error or 'end'}", before_head=nothing_came))
 
     def _finish(self, answer: Answer, keep: bool) -> None:

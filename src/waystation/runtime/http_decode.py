@@ -8,7 +8,8 @@ from waystation.wire.http import BadAnswer, Response
 PIECE_BYTES_MAX = 256 * 1024
 """What one `next` unpacks at most: a small answer can't fill the memory."""
 
-_WINDOW_BITS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
+_GZIP, _ZLIB, _RAW = 31, 15, -15
+_WINDOW_BITS = {b"gzip": _GZIP, b"x-gzip": _GZIP, b"deflate": _ZLIB}
 
 
 def decoded(answer: Answer) -> Response:
@@ -24,12 +25,14 @@ def decoded(answer: Answer) -> Response:
 
 
 class Decoded:
-    """A `Response` around one whose body is zlib or gzip."""
+    """A `Response` around one whose body is zlib or gzip. A body of no bytes stands for itself."""
 
     def __init__(self, answer: Answer, window_bits: int) -> None:
         self._answer = answer
+        self._begun = self._empty = False
         self._packed = b""
         self._unpack = zlib.decompressobj(window_bits)
+        self._zlib = window_bits == _ZLIB
         self.headers = {name: value for name, value in answer.headers.items() if name != b"content-encoding"}
         self.status = answer.status
 
@@ -45,6 +48,11 @@ class Decoded:
         return b"".join(pieces)
 
     async def next(self) -> bytes:
+        if not self._begun:
+            self._begun = True
+            self._empty = not await self._begin()
+        if self._empty:
+            return b""
         unpack = self._unpack
         while not unpack.eof:
             packed = self._packed or await self._answer.next()
@@ -62,6 +70,16 @@ class Decoded:
             self.close()
             raise BadAnswer("the packed answer goes on after its end")
         return b""
+
+    async def _begin(self) -> bool:
+        """Look at the first two bytes: some servers say deflate and mean it without zlib's header. False: it is empty."""
+        packed = await self._answer.next()
+        while packed and len(packed) < 2 and (more := await self._answer.next()):
+            packed += more
+        if self._zlib and len(packed) >= 2 and (packed[0] & 15 != 8 or int.from_bytes(packed[:2], "big") % 31):
+            self._unpack = zlib.decompressobj(_RAW)
+        self._packed = packed
+        return bool(packed)
 
     def drain(self) -> None:
         self._answer.drain()

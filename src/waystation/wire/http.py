@@ -15,6 +15,28 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 Scheme = Literal["http", "https", "unix"]
 Stage = Literal["connect", "first_byte", "idle", "total"]
+Hop = Literal["dns", "proxy", "connect", "tls"]
+"""The steps to a connection, in their order. Through a proxy there is no connect of our own, and DNS may be the proxy's."""
+Reason = Literal[
+    "unknown_host",
+    "not_public",  # its address is one of a private network, and nobody has allowed that
+    "refused",
+    "unreachable",
+    "broke_off",  # the other side closed in the middle of it
+    "cert_expired",
+    "cert_not_yet_valid",
+    "cert_self_signed",
+    "cert_unknown_ca",
+    "cert_wrong_host",
+    "cert_invalid",
+    "client_cert",  # it wants a certificate of ours, or another one
+    "no_tls",  # it speaks none, or none that is new enough
+    "proxy_unreachable",
+    "proxy_auth",
+    "proxy_refused",
+    "proxy_no_way",  # the proxy itself could not reach the host
+    "other",
+]
 
 PORT_OF: dict[str, int] = {"http": 80, "https": 443}
 
@@ -82,6 +104,22 @@ class Timeouts(msgspec.Struct, frozen=True):
     total_s: float = 600.0
 
 
+class Step(msgspec.Struct, frozen=True):
+    """A hop on the way to a connection that was passed, and what it took."""
+
+    hop: Hop
+    ms: int
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """A connection that was made only to see whether it can be made."""
+
+    passed: tuple[Step, ...]
+    fault: "ConnectFailed | TimedOut | None" = None
+    failed: Hop | None = None  # where the fault came
+    ms: int = 0  # what that took
+
+
 class Response(Protocol):
     """An answer whose head has arrived; its body is read once, whole or piece by piece."""
 
@@ -130,7 +168,12 @@ class HttpFault(Exception):
 
 
 class ConnectFailed(HttpFault):
-    """No connection: nothing was sent."""
+    """No connection: nobody has read the request. `hop` is how far it came."""
+
+    def __init__(self, message: str, *, hop: Hop = "connect", reason: Reason = "other") -> None:
+        super().__init__(message)
+        self.hop: Hop = hop
+        self.reason: Reason = reason
 
 
 class Disconnected(HttpFault):

@@ -64,6 +64,7 @@ def says(*pieces: bytes, end: bool = False) -> Callable[[Line], Awaitable[None]]
         ((CHUNKED + b"2\r\nhi\r\n0\r\nx-trailer: 1\r\n\r\n",), b"hi"),
         ((b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + whole(b"hi")), b"hi"),
         ((b"HTTP/1.1 204 No Content\r\n\r\n",), b""),
+        ((b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nhi",), b"hi"),
         ((b"HTTP/1.1 304 Not Modified\r\ncontent-length: 7\r\n\r\n",), b""),
     ],
 )
@@ -112,6 +113,8 @@ async def read_at_most(answer: Response, size_max: int) -> None:
         (b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi", b"hi"),
         (whole(b"hi") + b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison", b"hi"),
         (whole(b"hi") + b"HTT", b"hi"),
+        (whole(b"hi") + b" there", b"hi"),  # longer than its content-length
+        (b"HTTP/1.0 200 OK\r\n\r\nto the end", b"to the end"),
     ],
 )
 def test_a_connection_with_anything_odd_about_it_is_not_used_again(
@@ -134,6 +137,10 @@ def test_a_connection_with_anything_odd_about_it_is_not_used_again(
         ((b"<html>no</html>",), BadAnswer),
         ((b"HTTP/1.1 200 OK\ncontent-length: 2\n\nhi",), BadAnswer),
         ((b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nhi",), BadAnswer),
+        ((b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nhi",), BadAnswer),
+        ((b"HTTP/1.1 200 OK\r\ncontent-length: 2, 2\r\n\r\nhi",), BadAnswer),
+        ((b"HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\nhi",), BadAnswer),
+        ((b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999\r\n\r\nhi",), BadAnswer),
         ((b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\nhi",), BadAnswer),
         ((b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",), BadAnswer),
         ((b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",), BadAnswer),
@@ -265,6 +272,30 @@ def test_a_fresh_connection_that_says_nothing_is_a_fault(run: Callable[[Awaitabl
                 await get(http, server)
             assert caught.value.before_head
             assert len(server.lines) == 1
+        await http.close()
+
+    run(story())
+
+
+def test_a_request_is_tried_again_once_and_the_fault_of_the_fresh_connection_is_told(
+    run: Callable[[Awaitable[None]], None],
+) -> None:
+    async def story() -> None:
+        http = HttpClient()
+        answers = [whole(b"ok")]
+
+        async def dying(line: Line) -> None:
+            await line.request()
+            if answers:
+                await line.say(answers.pop())
+                await line.request()
+
+        async with serving(dying) as server:
+            assert await (await get(http, server)).read(10) == b"ok"
+            with pytest.raises(Disconnected) as caught:
+                await get(http, server)
+            assert caught.value.before_head
+            assert [len(line.requests) for line in server.lines] == [2, 1]
         await http.close()
 
     run(story())
@@ -541,7 +572,12 @@ def test_an_idle_connection_is_closed_after_a_while(run: Callable[[Awaitable[Non
 
 
 @pytest.mark.parametrize(
-    ("coding", "packed"), [(b"gzip", gzip.compress(b"x" * 999, mtime=0)), (b"deflate", zlib.compress(b"x" * 999))]
+    ("coding", "packed"),
+    [
+        pytest.param(b"gzip", gzip.compress(b"x" * 999, mtime=0), id="gzip"),
+        pytest.param(b"deflate", zlib.compress(b"x" * 999), id="deflate"),
+        pytest.param(b"deflate", zlib.compress(b"x" * 999)[2:-4], id="deflate without its header"),
+    ],
 )
 def test_packed_answers_are_unpacked_within_a_bound(coding: bytes, packed: bytes) -> None:
     async def story() -> None:
@@ -551,13 +587,50 @@ def test_packed_answers_are_unpacked_within_a_bound(coding: bytes, packed: bytes
             assert await (await get(http, server)).read(999) == b"x" * 999
             with pytest.raises(BadAnswer):
                 await (await get(http, server)).read(998)
-        for broken in (packed[:-6], packed + b"x", b"garbage"):
+        for broken in (packed[:-6], packed + b"x", b"\xff" * 9, packed[:1]):
             async with serving(says(whole(broken, extra))) as server:
                 with pytest.raises(BadAnswer):
                     await (await get(http, server)).read(2000)
         await http.close()
 
     asyncio.run(story())
+
+
+def test_a_packed_answer_may_come_byte_by_byte(run: Callable[[Awaitable[None]], None]) -> None:
+    async def story() -> None:
+        http = HttpClient()
+        for coding, packed in (
+            (b"gzip", gzip.compress(b"hello", mtime=0)),
+            (b"deflate", zlib.compress(b"hello")[2:-4]),
+        ):
+            pieces = [b"1\r\n%b\r\n" % packed[at : at + 1] for at in range(len(packed))]
+            head = CHUNKED.replace(b"\r\n\r\n", b"\r\ncontent-encoding: %b\r\n\r\n" % coding)
+            async with serving(says(head, *pieces, b"0\r\n\r\n")) as server:
+                assert await (await get(http, server)).read(5) == b"hello"
+        await http.close()
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 204 No Content\r\ncontent-encoding: gzip\r\n\r\n",
+        b"HTTP/1.1 401 Unauthorized\r\ncontent-encoding: deflate\r\ncontent-length: 0\r\n\r\n",
+    ],
+)
+def test_a_packed_answer_without_a_body_is_empty(run: Callable[[Awaitable[None]], None], said: bytes) -> None:
+    async def story() -> None:
+        http = HttpClient()
+        async with serving(says(said)) as server:
+            answer = await get(http, server)
+            assert await answer.read(10) == b""
+            assert await answer.next() == b""
+            assert await (await get(http, server)).next() == b""
+            assert len(server.lines) == 1
+        await http.close()
+
+    run(story())
 
 
 def test_a_bomb_is_unpacked_piece_by_piece() -> None:
