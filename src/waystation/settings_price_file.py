@@ -4,11 +4,11 @@
 """
 
 import tomllib
-from datetime import UTC, date, datetime, time
 from typing import Any
 
 import msgspec
 
+from waystation.catalogue.dates import seconds_of
 from waystation.metering.price_reading import read_price
 from waystation.terms import Price
 
@@ -61,17 +61,3 @@ def _listed(model: str, table: Any, told: dict[str, Any], name: str) -> ListedPr
         raise ValueError(f"price {error}") from None
     begins = table.get("from", told.get("from"))
     return ListedPrice(model, price, None if begins is None else seconds_of(begins), source)
-
-
-def seconds_of(begins: Any) -> int:
-    """UTC seconds of a date (its midnight in UTC), a date-time, or the text of one. Raises ValueError."""
-    if isinstance(begins, str):
-        try:
-            begins = datetime.fromisoformat(begins)
-        except ValueError:
-            raise ValueError(f"has a date {begins[:40]!r}; write 2026-12-01 or 2026-12-01T08:00+08:00") from None
-    if isinstance(begins, date) and not isinstance(begins, datetime):
-        begins = datetime.combine(begins, time())
-    if not isinstance(begins, datetime):
-        raise ValueError("has a `from` that is no date: write from = 2026-12-01")
-    return int((begins if begins.tzinfo else begins.replace(tzinfo=UTC)).timestamp())

@@ -11,10 +11,11 @@ MAY_KNOW = {
     "errors": set(),
     "wire": {"errors", "terms"},
     "tables": set(),
-    "settings": {"terms", "errors", "catalogue", "metering"},  # the price book and what a price may look like
+    # The price book, what a price may look like, and what may be said about where calls go.
+    "settings": {"terms", "errors", "catalogue", "metering", "providers.model"},
     "gateway": set(),
     "auth": {"gateway"},
-    "catalogue": {"gateway", "metering", "tables"},
+    "catalogue": {"gateway", "metering", "tables", "providers.model"},
     "policy": {"gateway"},
     "dialects": set(),
     "routing": {"gateway", "dialects"},
@@ -22,7 +23,8 @@ MAY_KNOW = {
     "ledger": {"gateway", "metering", "tables"},
     "accounts": {"gateway", "metering", "tables"},
     "idempotency": {"tables"},
-    "providers": {"gateway", "dialects"},
+    "providers.model": set(),  # plain data: a provider as it is configured
+    "providers": {"gateway", "dialects", "providers.model"},
     "engine": {"gateway", "metering", "dialects"},
     "http": {
         "gateway",
@@ -38,6 +40,8 @@ JOINERS = {"app", "inventory", "cli", "__main__", "__init__"}  # they put the pa
 
 
 def part_of(module: str) -> str:
+    if module.startswith("waystation.providers.model"):
+        return "providers.model"
     name = module.split(".")[1] if "." in module else "__init__"
     return "settings" if name.startswith("settings") else name
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from sqlalchemy import Connection
 
+from waystation.catalogue.dates import seconds_of
 from waystation.catalogue.prices import ExchangeRate, PriceRow
 from waystation.catalogue.service import PriceList
 from waystation.cli.common import (
@@ -29,7 +30,7 @@ from waystation.metering.price_reading import read_price_text
 from waystation.metering.price_text import decimal_of, written_price
 from waystation.runtime.clock import Clock
 from waystation.settings import nano_of
-from waystation.settings_price_file import ListedPrice, read_price_list, seconds_of
+from waystation.settings_price_file import ListedPrice, read_price_list
 from waystation.settings_reader import nearest
 
 T = TypeVar("T")
