@@ -22,6 +22,7 @@ from waystation.engine.model import (
     default_chat_model,
 )
 from waystation.engine.sources import present
+from waystation.fleet.model import Fixed
 from waystation.settings import ModelSettings, Settings
 from waystation.settings_models import facts_of
 from waystation.terms import ENGINE, Model, Price
@@ -122,11 +123,18 @@ def all_models(settings: Settings, added: Sequence[PricedModel]) -> dict[str, Mo
 
 def traffic_problems(settings: Settings, added: Sequence[PricedModel] = ()) -> list[Problem]:
     """What deployments and routes of the configuration name and isn't there, now that all models are known."""
-    local = local_models(settings, [Added(model.name, model.path, model.kind) for model in added])
-    facts = {name: ModelFacts(model.kind, ENGINE, name) for name, model in local.items()}
-    facts |= {name: facts_of(model) for name, model in settings.models.items() if model.path is None or name in local}
+    facts = _facts(settings, added)
     providers = dict.fromkeys((*settings.providers, ENGINE))
     return check_routes(facts, settings.deployments, settings.routes, providers)
+
+
+def _facts(settings: Settings, added: Sequence[PricedModel]) -> dict[str, ModelFacts]:
+    """All models, as the rules about routes know them."""
+    local = local_models(settings, [Added(model.name, model.path, model.kind) for model in added])
+    facts = {name: ModelFacts(model.kind, ENGINE, name) for name, model in local.items()}
+    return facts | {
+        name: facts_of(model) for name, model in settings.models.items() if model.path is None or name in local
+    }
 
 
 def provider_offer(model: ModelSettings) -> Offer:
@@ -199,3 +207,16 @@ def _context_tokens(model: LocalModel) -> int:
         return model.context_tokens
     trained = head.get(f"{head.get('general.architecture')}.context_length")
     return min(trained, model.context_tokens) if isinstance(trained, int) and trained > 0 else model.context_tokens
+
+
+# -- as the control plane lists them beside its own
+
+
+def fixed_fleet(settings: Settings, added: Sequence[PricedModel] = ()) -> Fixed:
+    """What the configuration says of where calls go, with the models of the engine."""
+    return Fixed(
+        providers=settings.providers,
+        models=_facts(settings, added),
+        deployments=settings.deployments,
+        routes=settings.routes,
+    )
