@@ -31,7 +31,9 @@ from waystation.catalogue.estimate import Estimates
 from waystation.catalogue.resolve import Catalogue
 from waystation.catalogue.service import PRICES, PriceList
 from waystation.engine.model import DEFAULT_CHAT_FILE, EMBEDDING_MODEL, LocalModel, engine_origin
+from waystation.dialects.chat_body import chat_body
 from waystation.engine.provider import EngineProvider
+from waystation.fleet.model import DRILLS_TOPIC, FLEET_TOPIC
 from waystation.fleet.sealing import SECRET_KEY_FILE, Sealer
 from waystation.fleet.service import Fleet
 from waystation.gateway.view import View
@@ -56,15 +58,14 @@ from waystation.ledger.verify import verify
 from waystation.metering.estimate import count_input
 from waystation.metering.tokens import Tokenizers
 from waystation.policy.admit import Policy
-from waystation.providers.openai.provider import OpenAI
-from waystation.routing.direct import Direct, Provider
+from waystation.routing.router import Router
 from waystation.runtime.clock import Clock
 from waystation.runtime.db import Database
 from waystation.runtime.http_client import HttpClient
 from waystation.runtime.ids import Ids
 from waystation.settings import Settings, load_settings
-from waystation.settings_providers import without_pool
-from waystation.terms import ENGINE, Model
+from waystation.terms import Model
+from waystation.traffic import Traffic
 from waystation.wire.models import ModelObject, model_list
 from waystation.wire.tokenize import Tokenization, read_tokenize
 
@@ -80,7 +81,7 @@ class Parts(msgspec.Struct):
     catalogue: Catalogue
     policy: Policy
     ledger: Ledger
-    routing: Direct
+    routing: Router
 
 
 class Worker:
@@ -116,12 +117,34 @@ class Worker:
             difference_percent=settings.money.usage_difference_percent,
         )
         self.answers = Answers(self.database, self.ledger.epoch, self.clock, settings.server.idempotency_s)
-        self.catalogue = Catalogue(self.view.models, self.clock.now_s, self.database.read)
+        self.engine = EngineProvider(
+            self.http,
+            settings.data,
+            (),
+            self.tokenizers,
+            queue_max=settings.engine.queue_max,
+            workers=self.workers,
+            body_of=chat_body,
+        )
+        self.fixed = fixed_fleet(settings)
+        self.fleet = Fleet(
+            self.clock, Ids().new, Sealer(settings.data / SECRET_KEY_FILE), lambda: self.fixed
+        )  # with ids of its own, because verbs run in the database's writer thread
+        self.traffic = Traffic(self.database, self.clock, self.fleet, self.engine, self.count)
+        self.catalogue = Catalogue(
+            self.view.models,
+            self.clock.now_s,
+            self.database.read,
+            is_live=self.traffic.is_live,
+            latency_ms=self.traffic.latency_ms,
+        )
         self.follower = Follower(
             self.database,
             self.view,
             {
-                LOCAL_MODELS: self.local_models_changed,
+                LOCAL_MODELS: self.models_changed,
+                FLEET_TOPIC: self.models_changed,
+                DRILLS_TOPIC: self.traffic.drills_changed,
                 BUDGETS_TOPIC: self.ledger.budgets_changed,
                 CREDIT_TOPIC: self.ledger.credit_changed,
                 LIMITS_TOPIC: self.ledger.limits_changed,
@@ -130,22 +153,18 @@ class Worker:
             },
             applied=lambda: self.shared.publish(),
         )
-        self.engine = EngineProvider(
-            self.http, settings.data, (), self.tokenizers, queue_max=settings.engine.queue_max, workers=self.workers
-        )
         await self.follower.load()
         await self.ledger.budgets_changed([])  # with what came between the two loads
         await self.ledger.limits_changed([])
         await self.catalogue.prices_changed()
-        await self.local_models_changed([])
-        providers: dict[str, Provider] = {ENGINE: self.engine}
-        providers |= {name: OpenAI(without_pool(given), self.http) for name, given in settings.providers.items()}
+        await self.models_changed([])
+        await self.traffic.drills_changed()
         self.way = Parts(
             Identify(self.view.keys, self.clock.now_s),
             self.catalogue,
             Policy(self.view.models, strict=settings.server.strict_parameters),
             self.ledger,
-            Direct(providers),
+            self.traffic.router,
         )
         self.readiness = Readiness(
             self.view.models,
@@ -155,7 +174,7 @@ class Worker:
         )
         self.doorway = Doorway(self.way, self.bounds, self.ids.request_id, self.answers)
         self.shared = SharedFigures(settings.data / FOLDER, self.slot, self.figures, lambda: self.view.number)
-        if settings.providers:
+        if len(self.traffic.router.providers) > 1:
             gone = vanished_aliases(self.view.models)
             log.info("a provider is configured: local models no longer answer as %s", ", ".join(gone))
 
@@ -167,8 +186,8 @@ class Worker:
         model = self.view.models.get(name)
         return name if model is None or model.alias_of is None else model.alias_of
 
-    async def local_models_changed(self, subjects: Sequence[str]) -> None:
-        """Make the view's models anew: the configuration has stayed, the added models may have changed."""
+    async def models_changed(self, _subjects: Sequence[str]) -> None:
+        """Make the view's models anew: the file has stayed, what was added to it in the database may have changed."""
         added = await self.database.read(accounts_store.local_models)
         settings, before = self.settings, self.local
         self.local = local_models(settings, [Added(model.name, model.path, model.kind) for model in added])
@@ -179,15 +198,17 @@ class Worker:
         self.vocabularies.update(
             {name: model.path for name, model in self.local.items() if model.path is not None and model.kind == "chat"}
         )
+        self.fixed = fixed_fleet(settings, added)
+        joined = await self.traffic.load()
         offers = [provider_offer(model) for model in settings.models.values() if model.provider is not None]
         offers += [local_offer(model, settings.models.get(model.name), added) for model in self.local.values()]
         models = build_models(
-            offers,
+            [*joined.offers.values(), *offers],
             DEFAULT_CHAT_FILE.model,
             EMBEDDING_MODEL.name,
-            with_aliases=not settings.providers,
-            deployments=settings.deployments,
-            routes=settings.routes,
+            with_aliases=not joined.providers,
+            deployments=joined.deployments,
+            routes=joined.routes,
         )
         self.view.models.clear()
         self.view.models.update(models)
@@ -239,7 +260,6 @@ class Worker:
     def control(self) -> Control:
         """The control plane, on this worker's database."""
         new_id = Ids().new  # of its own, because verbs run in the database's writer thread
-        fixed = fixed_fleet(self.settings)
         return Control(
             database=self.database,
             clock=self.clock,
@@ -248,12 +268,14 @@ class Worker:
             credit=Credit(self.clock, new_id),
             limits=RateLimits(self.clock, new_id),
             prices=PriceList(self.clock),
-            fleet=Fleet(self.clock, new_id, Sealer(self.settings.data / SECRET_KEY_FILE), lambda: fixed),
+            fleet=self.fleet,
             journals=self.settings.data / "journal",
             models=lambda: self.view.models,
             signup_grant_nano=self.settings.money.signup_grant_nano,
             prover=Prover(lambda: self.database.read(verify)),
             follow=self.follower.step,
+            test_provider=self.traffic.test,
+            health=self.traffic.health,
         )
 
     def figures(self) -> Figures:
@@ -280,6 +302,7 @@ class Worker:
             asyncio.create_task(work)
             for work in (self.follower.run(), self.doorway.watch(), self.answers.run(), self.shared.run())
         ]
+        tasks += self.traffic.tasks()
         if ready_fd is not None:
             tasks.append(asyncio.create_task(tell_ready(server, ready_fd)))
         try:
@@ -293,6 +316,7 @@ class Worker:
         await self.answers.close()
         await self.ledger.close()
         self.shared.publish()
+        await self.traffic.close()
         await self.http.close()
         await asyncio.to_thread(self.database.close)
 

@@ -13,10 +13,11 @@ from waystation.http.exchange import Reply
 from waystation.http.presented import shown_key
 from waystation.http.repeats import KEY, Answers, Recorder, Tape, follow
 from waystation.http.unpack import unpack
-from waystation.terms import Dialect, Done, Usage
+from waystation.terms import Dialect, Done, Rung, Usage
 
 log = logging.getLogger("waystation.http")
 
+_SERVED_BY = {rung: b"x-waystation-served-by: %b\r\n" % rung.value.encode() for rung in Rung}
 _JSON_TYPES = (b"application/json", b"")
 _INTERNAL = "The server had an error while processing your request. Sorry about that! Quote the x-request-id when you report it."
 
@@ -145,18 +146,27 @@ async def _stream(exchange: Reply, call: Call, way: Way, bounds: Bounds) -> None
 
 def _headers(call: Call, done: Done | None = None) -> bytes:
     """The headers that every call's answer has, as encoded lines."""
-    lines = b"x-waystation-deployment: %b\r\n" % call.deployment.encode()
+    lines = b"x-waystation-deployment: %b\r\n%b" % (call.deployment.encode(), _SERVED_BY[call.rung])
     if done is not None:
         lines += b"x-waystation-cost: %b %b\r\n" % (nano(done.cost_nano), done.currency.encode())
     if call.attempts > 1:
         lines += b"x-waystation-attempts: %d\r\n" % call.attempts
+    if call.notes:
+        lines += call.notes
     if call.output_tokens_max is not None:
         lines += b"x-waystation-budget-clamped: %d\r\n" % call.output_tokens_max
     if call.limit_headers:
         lines += call.limit_headers
     if call.ignored:
-        lines += b"x-waystation-ignored: %b\r\n" % ", ".join(call.ignored).encode("ascii", "replace")
+        lines += b"x-waystation-ignored: %b\r\n" % _listed(call.ignored)
+    if call.mapped:
+        lines += b"x-waystation-mapped: %b\r\n" % _listed(call.mapped)
     return lines
+
+
+def _listed(names: tuple[str, ...]) -> bytes:
+    """Names in a header. They may be the caller's own, so nothing of them may end a line."""
+    return ", ".join(name if name.isprintable() else ascii(name) for name in names).encode("ascii", "replace")
 
 
 def _found_headers(call: Call | None) -> bytes:
@@ -164,7 +174,9 @@ def _found_headers(call: Call | None) -> bytes:
     if call is None:
         return b""
     where = b"x-waystation-deployment: %b\r\n" % call.deployment.encode() if call.deployment else b""
-    return where + call.limit_headers
+    if call.attempts > 1:
+        where += b"x-waystation-attempts: %d\r\n" % call.attempts
+    return where + call.notes + call.limit_headers
 
 
 def nano(amount_nano: int) -> bytes:
