@@ -4,7 +4,10 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any
 
 from waystation.wire.http import ConnectFailed
 
@@ -60,7 +63,28 @@ def is_public(address: Address) -> bool:
 
 async def resolve(host: str, port: int) -> list[str]:
     """The system's answer, an address once."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return _addresses(await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
+
+
+class OwnThreads:
+    """Resolves in threads of its own: names whose servers never answer hold up nobody else's. To be closed."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._closed = False
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        if self._closed:
+            raise OSError("nothing is resolved any more")
+        return _addresses(await asyncio.get_running_loop().run_in_executor(self._threads, ask))
+
+    def close(self) -> None:
+        self._closed = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _addresses(found: Sequence[tuple[Any, ...]]) -> list[str]:
     return list(dict.fromkeys(str(place[4][0]) for place in found))
 
 

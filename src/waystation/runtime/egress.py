@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from waystation.errors import ApiError, ServiceUnavailable
 from waystation.runtime.dial import Dialer
-from waystation.runtime.dial_addresses import Guard, Resolve, resolve
+from waystation.runtime.dial_addresses import Guard, OwnThreads, Resolve
 from waystation.runtime.egress_cache import Fetched, Recent
 from waystation.runtime.egress_url import check_said, media_type_of, place_of, redirected, refused
 from waystation.runtime.http_client import HttpClient
@@ -41,15 +41,21 @@ class Egress:
         *,
         timeouts: Timeouts = TIMEOUTS,
         tls: ssl.SSLContext | None = None,
-        ask: Resolve = resolve,
+        ask: Resolve | None = None,
     ) -> None:
         """Raises ValueError for what is no network."""
-        self._connect = Dialer(None, Guard(networks), ask=ask)
+        guard = Guard(networks)
+        self._names = OwnThreads(AT_ONCE_MAX, "egress-dns")
+        self._connect = Dialer(None, guard, ask=ask or self._names)
         self._free = asyncio.Semaphore(AT_ONCE_MAX)
         self._recent = Recent(entries_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX, keep_s=RECENT_S)
         self._timeouts = timeouts
         self._tls = tls
         self._waiting = 0
+
+    def close(self) -> None:
+        """Nothing more is fetched."""
+        self._names.close()
 
     async def fetch(self, url: str) -> Fetched:
         """(media type, bytes) of the image or PDF there.

@@ -65,7 +65,9 @@ def _pem(text: str, field: str) -> str:
             data = file.read(PEM_BYTES_MAX + 1)
     except (OSError, ValueError) as error:
         words = error.strerror if isinstance(error, OSError) else "no path"
-        raise ValueError(f"{field}: {text[:200]!r} can't be read: {words}") from None
+        # Who pastes a key without its first line where a path belongs should not find it in a log.
+        shown = "the file" if field == "client_key_file" else repr(text[:200])
+        raise ValueError(f"{field}: {shown} can't be read: {words}") from None
     found = data.decode("ascii", "replace")
     if len(data) > PEM_BYTES_MAX or _PEM not in found:
         raise ValueError(f"{field}: {text!r} is no PEM file (it has no line that begins with {_PEM.strip()})")

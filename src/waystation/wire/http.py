@@ -64,7 +64,14 @@ class Origin(msgspec.Struct, frozen=True, cache_hash=True):
 
         Raises ValueError, in words for who wrote the URL, when it is none of these.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise ValueError("the URL can't be read: its host or its port is malformed") from None
+        if "@" in parts.netloc:  # not repeated: it may be a password
+            raise ValueError("the URL has a user or a password in it; give them as a credential, or as a header")
+        url = url.partition("?")[0]  # some put their key into the query
         if parts.scheme == "unix":
             if parts.netloc or not parts.path.startswith("/"):
                 raise ValueError(
@@ -74,7 +81,7 @@ class Origin(msgspec.Struct, frozen=True, cache_hash=True):
         if parts.scheme not in PORT_OF:
             raise ValueError(f"{url!r}: a URL here begins with http://, https:// or unix:///")
         host = parts.hostname or ""
-        if not host or parts.username is not None or parts.query or parts.fragment:
+        if not host or parts.query or parts.fragment:
             raise ValueError(
                 f"{url!r}: a base URL is a host, a port and a path, without credentials, query or fragment"
             )
@@ -84,7 +91,7 @@ class Origin(msgspec.Struct, frozen=True, cache_hash=True):
             raise ValueError(f"{url!r}: {host!r} is no host name")
         check_target(parts.path or "/")
         scheme: Scheme = "https" if parts.scheme == "https" else "http"
-        return cls(scheme, host, parts.port or PORT_OF[scheme], parts.path.rstrip("/"))
+        return cls(scheme, host, port or PORT_OF[scheme], parts.path.rstrip("/"))
 
     @property
     def authority(self) -> str:

@@ -156,6 +156,21 @@ def test_nobody_learns_what_is_in_this_network() -> None:
     asyncio.run(story())
 
 
+def test_real_names_are_judged_too() -> None:
+    async def story() -> None:
+        async with serving(says(image(PNG))) as there:
+            url = f"http://localhost:{there.origin.port}/"
+            open_, guarded = Egress((*LOOPBACK, "::1/128")), Egress()
+            assert await open_.fetch(url) == ("image/png", PNG)
+            assert (await refusal(guarded.fetch(url))).message == f"{NOT_REACHED} {INSTEAD}"
+            assert (await refusal(open_.fetch("http://nowhere.invalid/"))).message == f"{NOT_REACHED} {INSTEAD}"
+            for egress in (open_, guarded):
+                egress.close()
+                await refusal(egress.fetch(f"{url}again"))
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -158,6 +158,9 @@ def test_who_hangs_up_in_the_handshake_is_named(run: Loop, connect: Connect) -> 
             Tls(client_cert_file=file("self-signed"), client_key_file=file("locked.key")), "has a password", id="locked"
         ),
         pytest.param(Tls(client_cert_file=file("authority")), "no certificate with its key", id="no key"),
+        pytest.param(
+            Tls(client_cert_file=file("client"), client_key_file="PRIVATE"), "the file can't be read", id="a key itself"
+        ),
         pytest.param(Tls(client_key_file=file("client")), "give client_cert_file", id="no certificate"),
     ],
 )
