@@ -195,8 +195,14 @@ class OpenAI:
             )
         if not preset.stream_options:
             members.pop("stream_options", None)
-        ignored, call.mapped = prepared.rules.apply(members)
-        call.ignored = not_ours + ignored
+        quiet = bool(ask.said) and (preset.prefill_at_no_effort or "reasoning_effort" in prepared.rules.affected)
+        if quiet:  # what goes on has been thought already
+            members["reasoning_effort"] = "none"
+        ignored, mapped = prepared.rules.apply(members)
+        if quiet:
+            ignored = tuple(each for each in ignored if each != "reasoning_effort")
+            mapped = tuple(each for each in mapped if not each.startswith("reasoning_effort>"))
+        call.ignored, call.mapped = not_ours + ignored, mapped
         path = prepared.paths[operation]
         if ask.said and preset.prefill_path is not None and operation is Operation.CHAT:
             path = preset.prefill_path + path.removeprefix(self._base_path)

@@ -93,6 +93,30 @@ def test_an_answer_is_gone_on_with_in_the_presets_way(
     play(story, preset=preset)
 
 
+@pytest.mark.parametrize(
+    ("preset", "model", "more"),
+    [
+        ("vllm", "Qwen/Qwen3-8B", {"chat_template_kwargs": {"enable_thinking": False}}),
+        ("vllm", "some-other", {}),
+        ("llamacpp", "qwen3-8b", {"reasoning_effort": "none"}),
+        ("dashscope", "qwen-plus", {"enable_thinking": False}),
+        ("dashscope", "qwen-max", {}),
+        ("volcengine", "doubao-seed-1-8", {"reasoning_effort": "minimal"}),
+        ("moonshot", "kimi-k2.6", {"thinking": {"type": "disabled"}}),
+    ],
+)
+def test_who_goes_on_does_not_think_again(preset: str, model: str, more: dict[str, Any]) -> None:
+    async def story(provider: OpenAI, upstream: Upstream, http: HttpClient) -> None:
+        call = chat_call()
+        await told(provider, ask(said="Once"), aimed(model, prefill=True), call)
+        body = json.loads(upstream.requests[-1].body)
+        thinking = {"chat_template_kwargs", "reasoning_effort", "enable_thinking", "thinking", "thinking_budget"}
+        assert {name: body[name] for name in thinking & set(body)} == more
+        assert (call.ignored, call.mapped) == ((), ())
+
+    play(story, preset=preset, rules=rules_for)
+
+
 @pytest.mark.parametrize(("preset", "prefill"), [("vllm", False), ("openai", True)])
 def test_who_can_not_go_on_is_not_asked_to(preset: str, prefill: bool) -> None:
     async def story(provider: OpenAI, upstream: Upstream, http: HttpClient) -> None:
