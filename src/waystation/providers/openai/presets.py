@@ -12,6 +12,8 @@ from waystation.providers.model import ProviderConfig
 
 AZURE_API_VERSION = "2024-10-21"
 """The newest one of the old form that is generally available; the v1 form needs none."""
+AZURE_STREAM_OPTIONS = "2024-09-01"
+"""Older versions of the API refuse a request with `stream_options`: the usage of their streams is counted."""
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,3 +198,14 @@ def base_url_of(config: ProviderConfig) -> str:
 def may_be_private(config: ProviderConfig) -> bool:
     """Whether its host may have an address that is not public: an administrator said so, or it is a local server."""
     return config.allow_private_network or preset_of(config).local
+
+
+def takes_stream_options(config: ProviderConfig) -> bool:
+    """Whether the usage of a stream can be asked for."""
+    version = config.api_version
+    return (
+        preset_of(config).name != "azure"
+        or version is None
+        or not version[:4].isdigit()
+        or version >= AZURE_STREAM_OPTIONS
+    )
