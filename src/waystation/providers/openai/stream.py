@@ -185,7 +185,7 @@ class Stream:
         self._last = data
         for choice in chunk.choices:
             self._begun.add(choice.index)
-            if choice.finish_reason is not None:
+            if choice.finish_reason:  # some say "" in every chunk
                 self._ended.add(choice.index)
                 if choice.usage != _NULL:
                     self.usage = read_usage(bytes(choice.usage)) or self.usage
