@@ -30,8 +30,8 @@ from waystation.catalogue.build import build_models, vanished_aliases
 from waystation.catalogue.estimate import Estimates
 from waystation.catalogue.resolve import Catalogue
 from waystation.catalogue.service import PRICES, PriceList
-from waystation.engine.model import DEFAULT_CHAT_FILE, EMBEDDING_MODEL, LocalModel, engine_origin
 from waystation.dialects.chat_body import chat_body
+from waystation.engine.model import DEFAULT_CHAT_FILE, EMBEDDING_MODEL, LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.fleet.model import DRILLS_TOPIC, FLEET_TOPIC
 from waystation.fleet.sealing import SECRET_KEY_FILE, Sealer

@@ -64,11 +64,24 @@ class ChatReader:
     Begun comes first, Used last; an error in the answer is raised after what was good, at the latest by `finish`.
     """
 
-    __slots__ = ("_begun", "_body", "_calls", "_ended", "_fault", "_framer", "_open", "_tier", "_usage", "over")
+    __slots__ = (
+        "_begun",
+        "_body",
+        "_calls",
+        "_ended",
+        "_fault",
+        "_framer",
+        "_open",
+        "_tier",
+        "_usage",
+        "_whole",
+        "over",
+    )
 
     def __init__(self) -> None:
         self._framer: Framer | None = None  # of a stream, once it is known to be one
         self._body = bytearray()
+        self._whole = False  # it is no stream
         self._calls = Calls()
         self._begun = False
         self._open: set[int] = set()  # choices
@@ -82,8 +95,11 @@ class ChatReader:
         """What is whole now. Raises BadAnswer, ErrorInAnswer."""
         if self._framer is None:
             self._body += data
-            begin = bytes(self._body[:16]).lstrip(b" \t\r\n\xef\xbb\xbf")
+            if self._whole:
+                return []
+            begin = bytes(self._body).lstrip(b" \t\r\n\xef\xbb\xbf")
             if not begin or begin[:1] == b"{":
+                self._whole = bool(begin)
                 return []
             self._framer = Framer()
             data = bytes(self._body)

@@ -292,5 +292,10 @@ def test_usage_is_told_at_last(chunks: list[bytes], usage: Usage | None) -> None
     assert last == (Ended("stop") if usage is None else Used(usage))
 
 
+@pytest.mark.parametrize("begin", [b"\n" * 50, b": keep-alive\n\n" * 3, b"\xef\xbb\xbf"])
+def test_what_comes_before_the_first_event_does_no_harm(begin: bytes) -> None:
+    assert read(begin + event(delta(content="a")) + END, [1, 2, 3])[1] == TextDelta("a")
+
+
 def test_a_last_event_without_its_empty_line_counts() -> None:
     assert read(event(delta(content="a")) + event(delta(finish="stop")).rstrip())[-1] == Ended("stop")

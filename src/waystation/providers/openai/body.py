@@ -17,7 +17,7 @@ GUARDED = frozenset(
 
 
 class Rules(Protocol):
-    """What becomes of parameters at one deployment (`catalogue/parameters.py`)."""
+    """What becomes of a chat's parameters at one deployment (`catalogue/parameters.py`)."""
 
     @property
     def affected(self) -> frozenset[str]: ...
@@ -69,7 +69,7 @@ def outgoing(
             members.update(_clamped(call, call.output_tokens_max))
         if not developer and b'"developer"' in call.body and call.operation is Operation.CHAT:
             members["messages"] = _to_the_system(members["messages"])
-        if rules.affected.isdisjoint(members):
+        if rules.affected.isdisjoint(members) or call.operation is not Operation.CHAT:
             call.ignored = call.mapped = ()  # also what an earlier attempt elsewhere said
         else:
             call.ignored, call.mapped = rules.apply(members)

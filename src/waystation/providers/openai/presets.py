@@ -12,6 +12,8 @@ from waystation.providers.model import ProviderConfig
 
 AZURE_API_VERSION = "2024-10-21"
 """The newest one of the old form that is generally available; the v1 form needs none."""
+AZURE_STREAM_OPTIONS = "2024-09-01"
+"""Older versions of the API refuse a request with `stream_options`: the usage of their streams is counted."""
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +28,7 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     )
     prefill: Prefill = "message"  # how a deployment with `prefill` is told to go on
     prefill_path: str | None = None  # goes on only under this path, in place of its base URL's own
+    prefill_at_no_effort: bool = False  # goes on only when it is told not to think, by `reasoning_effort: none`
     developer: bool = False  # it knows the role `developer`
     reasoning: str | None = None  # under this name it wants back what it thought, in conversations with tools
     key_header: str = "authorization"
@@ -52,7 +55,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             name="azure",
-            docs_url="https://learn.microsoft.com/en-us/azure/ai-services/openai/reference",
+            docs_url="https://learn.microsoft.com/en-us/azure/ai-services/openai/how-to/reasoning",
             read_on=_READ_ON,
             prefill="none",
             developer=True,
@@ -84,7 +87,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="moonshot",
             base_url="https://api.moonshot.cn/v1",
-            docs_url="https://platform.moonshot.cn/docs/api/partial",
+            docs_url="https://platform.moonshot.cn/docs/api/chat",
             read_on=_READ_ON,
             prefill="partial",
             reasoning="reasoning_content",
@@ -101,9 +104,9 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="volcengine",
             base_url="https://ark.cn-beijing.volces.com/api/v3",
-            docs_url="https://www.volcengine.com/docs/82379/1494384",
+            docs_url="https://www.volcengine.com/docs/82379/1359497",
             read_on=_READ_ON,
-            prefill="none",
+            prefill="message",
             reasoning="reasoning_content",
             probe=None,
         ),
@@ -126,7 +129,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="openrouter",
             base_url="https://openrouter.ai/api/v1",
-            docs_url="https://openrouter.ai/docs/api-reference/overview",
+            docs_url="https://www.openrouter.ai/docs/requests",
             read_on=_READ_ON,
             prefill="message",
             developer=True,
@@ -144,7 +147,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="vllm",
             base_url="http://127.0.0.1:8000/v1",
-            docs_url="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
+            docs_url="https://docs.vllm.ai/en/stable/serving/openai_compatible_server/",
             read_on=_READ_ON,
             prefill="continue_final_message",
             key_needed=False,
@@ -153,7 +156,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="sglang",
             base_url="http://127.0.0.1:30000/v1",
-            docs_url="https://docs.sglang.ai/basic_usage/openai_api_completions.html",
+            docs_url="https://github.com/sgl-project/sglang/pull/4226",
             read_on=_READ_ON,
             prefill="continue_final_message",
             key_needed=False,
@@ -165,6 +168,7 @@ PRESETS: dict[str, Preset] = {
             docs_url="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
             read_on=_READ_ON,
             prefill="message",
+            prefill_at_no_effort=True,
             key_needed=False,
             local=True,
         ),
@@ -194,3 +198,14 @@ def base_url_of(config: ProviderConfig) -> str:
 def may_be_private(config: ProviderConfig) -> bool:
     """Whether its host may have an address that is not public: an administrator said so, or it is a local server."""
     return config.allow_private_network or preset_of(config).local
+
+
+def takes_stream_options(config: ProviderConfig) -> bool:
+    """Whether the usage of a stream can be asked for."""
+    version = config.api_version
+    return (
+        preset_of(config).name != "azure"
+        or version is None
+        or not version[:4].isdigit()
+        or version >= AZURE_STREAM_OPTIONS
+    )

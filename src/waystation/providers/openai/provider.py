@@ -2,7 +2,8 @@
 beside this one, how its kind differs from others in `presets.py`."""
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -19,7 +20,7 @@ from waystation.providers.asking import ANSWER_BYTES_MAX, refusal_body
 from waystation.providers.model import ProviderConfig
 from waystation.providers.openai.body import UNRULED, Rules, outgoing
 from waystation.providers.openai.paths import header_block, paths_of
-from waystation.providers.openai.presets import base_url_of, preset_of
+from waystation.providers.openai.presets import base_url_of, preset_of, takes_stream_options
 from waystation.providers.openai.settings import Settings, configured
 from waystation.providers.openai.stream import ErrorEvent, Stream
 from waystation.providers.openai.words import meant
@@ -84,12 +85,13 @@ class OpenAI:
         """Raises ValueError, in words for who configured it: no such preset, no base URL, a header that is none."""
         config = config if isinstance(config, ProviderConfig) else configured(config)
         self.name = config.name
-        self.credentials = config.credentials or (NO_CREDENTIAL,)
+        self.credentials: Sequence[Credential] = config.credentials or (NO_CREDENTIAL,)
         self.concurrency_max = config.concurrency_max
-        self.native = NATIVE
-        self.operations = frozenset(Operation)
+        self.native: Collection[tuple[Dialect, Operation]] = NATIVE
+        self.operations: Collection[Operation] = frozenset(Operation)
         self._config = config
         self._preset = preset_of(config)
+        self._stream_options = takes_stream_options(config)
         self._http = http
         self._now_s = now_s
         self._rules = rules
@@ -112,13 +114,12 @@ class OpenAI:
         prepared = self._prepared.get(deployment.name)
         if prepared is None or prepared.deployment is not deployment:
             prepared = self._prepare(deployment)
-        preset = self._preset
         body = outgoing(
             call,
             deployment.upstream_model,
             prepared.rules,
-            stream_options=preset.stream_options,
-            developer=preset.developer,
+            stream_options=self._stream_options,
+            developer=self._preset.developer,
         )
         headers = self._blocks.get(target.credential.id) or self._block(target.credential)
         timeouts = self._timeouts if model.route is None else self._timeouts_of(model.route)
@@ -178,28 +179,18 @@ class OpenAI:
         prepared = self._prepared.get(deployment.name)
         if prepared is None or prepared.deployment is not deployment:
             prepared = self._prepare(deployment)
-        not_ours: tuple[str, ...] = ()
+        call.ignored = call.mapped = ()
         if ask.extra and call.dialect is not Dialect.OPENAI:  # other words of other dialects
-            not_ours = tuple(ask.extra)
+            call.ignored = tuple(ask.extra)
             ask = msgspec.structs.replace(ask, extra={})
         if ask.prompt is not None:
-            operation, members = Operation.COMPLETION, completion_body(ask, deployment.upstream_model)
+            path, members = prepared.paths[Operation.COMPLETION], completion_body(ask, deployment.upstream_model)
         else:
-            operation = Operation.CHAT
-            members = chat_body(
-                ask,
-                deployment.upstream_model,
-                prefill=preset.prefill if deployment.prefill else "none",
-                developer=preset.developer,
-                reasoning=preset.reasoning,
-            )
-        if not preset.stream_options:
+            path, members = prepared.paths[Operation.CHAT], self._chat_body(ask, deployment, prepared.rules, call)
+            if ask.said and preset.prefill_path is not None:
+                path = preset.prefill_path + path.removeprefix(self._base_path)
+        if not self._stream_options:
             members.pop("stream_options", None)
-        ignored, call.mapped = prepared.rules.apply(members)
-        call.ignored = not_ours + ignored
-        path = prepared.paths[operation]
-        if ask.said and preset.prefill_path is not None and operation is Operation.CHAT:
-            path = preset.prefill_path + path.removeprefix(self._base_path)
         timeouts = self._timeouts if model.route is None else self._timeouts_of(model.route)
         sayings = asking.ask(
             asking.Line(self._http, self._origin, timeouts),
@@ -215,6 +206,26 @@ class OpenAI:
                 yield saying
         finally:
             await sayings.aclose()
+
+    def _chat_body(self, ask: Ask, deployment: Deployment, rules: Rules, call: Call) -> dict[str, Any]:
+        """A chat as this provider takes it; says on the call what was ignored and mapped."""
+        preset = self._preset
+        members = chat_body(
+            ask,
+            deployment.upstream_model,
+            prefill=preset.prefill if deployment.prefill else "none",
+            developer=preset.developer,
+            reasoning=preset.reasoning,
+        )
+        quiet = bool(ask.said) and (preset.prefill_at_no_effort or "reasoning_effort" in rules.affected)
+        if quiet:  # what goes on has been thought already
+            members["reasoning_effort"] = "none"
+        ignored, mapped = rules.apply(members)
+        if quiet:
+            ignored = tuple(each for each in ignored if each != "reasoning_effort")
+            mapped = tuple(each for each in mapped if not each.startswith("reasoning_effort>"))
+        call.ignored, call.mapped = call.ignored + ignored, mapped
+        return members
 
     def _done(self, body: bytes, target: Target) -> Done:
         try:

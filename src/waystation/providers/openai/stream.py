@@ -179,13 +179,13 @@ class Stream:
         if chunk.usage != _NULL:
             self.usage = read_usage(bytes(chunk.usage)) or self.usage
         if not chunk.choices:
-            if chunk.error != _NULL or is_error(msgspec.json.decode(data)):
+            if chunk.error != _NULL or (chunk.usage == _NULL and _is_error(data)):
                 raise ErrorEvent(data)
             return self._include_usage and chunk.usage == _NULL
         self._last = data
         for choice in chunk.choices:
             self._begun.add(choice.index)
-            if choice.finish_reason is not None:
+            if choice.finish_reason:  # some say "" in every chunk
                 self._ended.add(choice.index)
                 if choice.usage != _NULL:
                     self.usage = read_usage(bytes(choice.usage)) or self.usage
@@ -194,6 +194,13 @@ class Stream:
             if choice.delta is not None:
                 _add_texts(choice.delta, texts)
         return True
+
+
+def _is_error(data: bytes) -> bool:
+    try:
+        return is_error(msgspec.json.decode(data))
+    except (msgspec.DecodeError, RecursionError):
+        raise _nonsense(data) from None
 
 
 def _add_texts(delta: _Delta, texts: list[str]) -> None:

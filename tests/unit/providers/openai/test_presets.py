@@ -10,10 +10,11 @@ from waystation.catalogue.parameters_table import rules_for
 from waystation.errors import ApiError, RateLimitExceeded, UpstreamFailed, UpstreamRejected
 from waystation.providers.model import ProviderConfig
 from waystation.providers.openai.paths import header_block, paths_of, probe_path
-from waystation.providers.openai.presets import PRESETS, base_url_of, may_be_private, preset_of
+from waystation.providers.openai.presets import PRESETS, base_url_of, may_be_private, preset_of, takes_stream_options
 from waystation.providers.openai.provider import OpenAI
 from waystation.providers.openai.words import meant
 from waystation.providers.refusals import refusal
+from waystation.routing.seam import Provider
 from waystation.runtime.http_client import HttpClient
 from waystation.terms import NO_CREDENTIAL, Blame, Credential, Dialect, Operation, Secret
 from waystation.wire.http import Origin
@@ -37,7 +38,7 @@ def test_the_table_is_in_order() -> None:
 
 @pytest.mark.parametrize("preset", sorted(name for name, preset in PRESETS.items() if preset.base_url))
 def test_a_preset_is_all_that_a_provider_needs(preset: str) -> None:
-    provider = OpenAI(config(preset=preset), HttpClient(), rules=rules_for)
+    provider: Provider = OpenAI(config(preset=preset), HttpClient(), rules=rules_for)
     assert provider.name == "there"
     assert list(provider.credentials) == [NO_CREDENTIAL]
     assert (Dialect.OPENAI, Operation.CHAT) in provider.native
@@ -152,3 +153,17 @@ def test_an_error_means_what_its_words_say(status: int, body: Any, kind: type[Ap
 def test_an_error_without_words_is_still_one(body: bytes) -> None:
     assert meant(0, body)[0] >= 400
     assert meant(503, body)[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ({"preset": "deepseek"}, True),
+        ({"kind": "azure"}, True),
+        ({"kind": "azure", "api_version": "2024-06-01"}, False),
+        ({"kind": "azure", "api_version": "2024-09-01-preview"}, True),
+        ({"kind": "azure", "api_version": "preview"}, True),
+    ],
+)
+def test_usage_of_streams_is_asked_for_where_that_is_known(given: dict[str, Any], taken: bool) -> None:
+    assert takes_stream_options(config(**given)) == taken

@@ -165,6 +165,7 @@ def test_usage_that_was_asked_for_is_told_even_if_the_upstream_forgets_the_chunk
         (b"", False),
         (event({"choices": [{"index": 1, "delta": {}}]}) + END.partition(b"data: [DONE]")[0], False),
         (event({"choices": [{"delta": {"content": "a"}}]}), False),
+        (event({"choices": [{"delta": {"content": "a"}, "finish_reason": ""}]}), False),
     ],
 )
 def test_an_answer_is_whole_with_done_or_every_finish_reason(data: bytes, whole: bool) -> None:

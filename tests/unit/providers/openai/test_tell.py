@@ -15,7 +15,7 @@ from waystation.errors import ApiError, Unsupported, UpstreamTimeout
 from waystation.gateway.call import Call
 from waystation.providers.openai.provider import OpenAI
 from waystation.runtime.http_client import HttpClient
-from waystation.terms import Blame, Credential, Deployment, Dialect, Route, Secret, Target
+from waystation.terms import Blame, Credential, Deployment, Dialect, Route, Secret, Target, Usage
 from waystation.testing.script import WORDS
 from waystation.testing.upstream import Upstream
 
@@ -91,6 +91,30 @@ def test_an_answer_is_gone_on_with_in_the_presets_way(
         assert {name: body[name] for name in more} == more
 
     play(story, preset=preset)
+
+
+@pytest.mark.parametrize(
+    ("preset", "model", "more"),
+    [
+        ("vllm", "Qwen/Qwen3-8B", {"chat_template_kwargs": {"enable_thinking": False}}),
+        ("vllm", "some-other", {}),
+        ("llamacpp", "qwen3-8b", {"reasoning_effort": "none"}),
+        ("dashscope", "qwen-plus", {"enable_thinking": False}),
+        ("dashscope", "qwen-max", {}),
+        ("volcengine", "doubao-seed-1-8", {"reasoning_effort": "minimal"}),
+        ("moonshot", "kimi-k2.6", {"thinking": {"type": "disabled"}}),
+    ],
+)
+def test_who_goes_on_does_not_think_again(preset: str, model: str, more: dict[str, Any]) -> None:
+    async def story(provider: OpenAI, upstream: Upstream, http: HttpClient) -> None:
+        call = chat_call()
+        await told(provider, ask(said="Once"), aimed(model, prefill=True), call)
+        body = json.loads(upstream.requests[-1].body)
+        thinking = {"chat_template_kwargs", "reasoning_effort", "enable_thinking", "thinking", "thinking_budget"}
+        assert {name: body[name] for name in thinking & set(body)} == more
+        assert (call.ignored, call.mapped) == ((), ())
+
+    play(story, preset=preset, rules=rules_for)
 
 
 @pytest.mark.parametrize(("preset", "prefill"), [("vllm", False), ("openai", True)])
@@ -260,3 +284,29 @@ def test_the_target_of_a_call_without_a_pool_is_the_first_credential() -> None:
         assert target_of(model_of("fake")).credential.id == ""
 
     play(story)
+
+
+def test_an_old_azure_is_not_asked_for_usage_and_the_caller_is_told_it_all_the_same() -> None:
+    async def story(provider: OpenAI, upstream: Upstream, http: HttpClient) -> None:
+        _, done = await sent(provider, chat_call("no-usage", stream=True, stream_options={"include_usage": True}))
+        assert "stream_options" not in json.loads(upstream.requests[-1].body)
+        assert done.usage is None
+        assert done.tail is not None
+        assert b'"total_tokens":7' in done.tail(Usage(3, 4))
+        await told(provider, ask(), aimed())
+        assert "stream_options" not in json.loads(upstream.requests[-1].body)
+
+    play(story, kind="azure", below="", api_version="2024-06-01")
+
+
+def test_rules_are_for_chats() -> None:
+    async def story(provider: OpenAI, upstream: Upstream, http: HttpClient) -> None:
+        call = completion_call("gpt-5", max_tokens=5, temperature=0.5)
+        await sent(provider, call)
+        body = json.loads(upstream.requests[-1].body)
+        assert (body["max_tokens"], body["temperature"]) == (5, 0.5)
+        await told(provider, Ask(stream=True, prompt="hi", output_tokens_max=5), aimed("gpt-5"), call)
+        assert json.loads(upstream.requests[-1].body)["max_tokens"] == 5
+        assert (call.ignored, call.mapped) == ((), ())
+
+    play(story, rules=rules_for)
