@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from waystation.dialects.ask import Ask
+from waystation.dialects.messages.asked import ask_of_messages
+from waystation.dialects.messages.writer import MessagesWriter, envelope_of, new_envelope
 from waystation.dialects.saying import Writer
 from waystation.terms import Dialect, Operation
 
@@ -39,5 +41,12 @@ class Spoken(NamedTuple):
     error: Callable[[bytes], bytes] | None = None
 
 
-SPOKEN: dict[tuple[Dialect, Operation], Spoken] = {}
+SPOKEN: dict[tuple[Dialect, Operation], Spoken] = {
+    (Dialect.ANTHROPIC, Operation.CHAT): Spoken(
+        ask_of_messages,
+        lambda envelope, request: MessagesWriter(envelope),
+        lambda event: Envelope(*envelope_of(event)),
+        lambda model, created: Envelope(*new_envelope(model, created)),
+    ),
+}
 """By the caller's dialect and operation. Embeddings are no text: they have none."""
