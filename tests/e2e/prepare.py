@@ -7,14 +7,14 @@ need it try once more, and fail in their own words.
 import sys
 from collections.abc import Callable
 
-from tests.e2e.sdks import OLD_PYTHON_SDKS, node_is_missing, node_path, python_with
+from tests.e2e.sdks import PYTHON_SDKS, node_is_missing, node_path, python_with
 from waystation.engine.model import DEFAULT_CHAT_FILE
 from waystation.engine.sources import models_folder, pull
 
 
 def main() -> None:
     attempt("the default model", lambda: pull(DEFAULT_CHAT_FILE, models_folder()))
-    for name in OLD_PYTHON_SDKS:
+    for name in PYTHON_SDKS:
         attempt(name, lambda name=name: python_with(name))
     if not node_is_missing():
         attempt("the Node SDK", node_path)

@@ -14,10 +14,11 @@ CACHE = ROOT / ".cache"
 NODE_PACKAGE = Path(__file__).parent / "node"  # package.json and package-lock.json: what `npm ci` installs
 INSTALL_S = 300.0
 
-# aiohttp is what the FAQ's batch sample imports; 0.28 brings it along.
-OLD_PYTHON_SDKS = {
+# Beside the one that the tests themselves have. aiohttp is what the FAQ's batch sample imports; 0.28 brings it along.
+PYTHON_SDKS = {
     "openai-1.109.1": ("openai==1.109.1", "aiohttp==3.14.5"),
     "openai-0.28.1": ("openai==0.28.1", "aiohttp==3.14.5"),
+    "anthropic-2.13.0": ("anthropic==2.13.0",),
 }
 
 
@@ -25,11 +26,11 @@ def python_with(name: str) -> Path:
     """The interpreter of the environment `name`."""
     folder = CACHE / "sdk-envs" / name
     interpreter = folder / "bin" / "python"
-    with _made_once(folder, "\n".join(OLD_PYTHON_SDKS[name])) as is_new:
+    with _made_once(folder, "\n".join(PYTHON_SDKS[name])) as is_new:
         if is_new:
             # Without pip of its own: Debian's Python has no ensurepip, and the pip that runs the tests can serve both.
             venv.create(folder, with_pip=False, clear=True)
-            _run([sys.executable, "-m", "pip", "--python", str(interpreter), "install", "-q", *OLD_PYTHON_SDKS[name]])
+            _run([sys.executable, "-m", "pip", "--python", str(interpreter), "install", "-q", *PYTHON_SDKS[name]])
     return interpreter
 
 

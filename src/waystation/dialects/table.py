@@ -9,6 +9,10 @@ from waystation.dialects.chat_writer import ChatWriter, envelope_of, new_chat_en
 from waystation.dialects.completions import ask_of_completion
 from waystation.dialects.completions_writer import CompletionWriter
 from waystation.dialects.envelope import Envelope as Envelope
+from waystation.dialects.messages.asked import ask_of_messages
+from waystation.dialects.messages.writer import MessagesWriter
+from waystation.dialects.messages.writer import envelope_of as messages_envelope_of
+from waystation.dialects.messages.writer import new_envelope as new_messages_envelope
 from waystation.dialects.saying import Writer
 from waystation.terms import Dialect, Operation
 
@@ -33,13 +37,18 @@ class Spoken(NamedTuple):
     """The envelope of an answer that has begun, from the first event that went out of it."""
     new_envelope: Callable[[str, int], Envelope]
     """(model, created) → a new one, with an id of ours."""
-    error: Callable[[bytes], bytes] | None = None
 
 
 SPOKEN: dict[tuple[Dialect, Operation], Spoken] = {
     (Dialect.OPENAI, Operation.CHAT): Spoken(ask_of_chat, ChatWriter, envelope_of, new_chat_envelope),
     (Dialect.OPENAI, Operation.COMPLETION): Spoken(
         ask_of_completion, CompletionWriter, envelope_of, new_completion_envelope
+    ),
+    (Dialect.ANTHROPIC, Operation.CHAT): Spoken(
+        ask_of_messages,
+        lambda envelope, request: MessagesWriter(envelope),
+        lambda event: Envelope(*messages_envelope_of(event)),
+        lambda model, created: Envelope(*new_messages_envelope(model, created)),
     ),
 }
 """By the caller's dialect and operation. Embeddings are no text: they have none."""

@@ -113,40 +113,47 @@ def stand(
     bounds: Bounds = BOUNDS,
     watch_every_s: float = 0.02,
     answers: Answers | None = None,
+    others: Any = None,
 ) -> StandingWay:
-    """Run a scenario against a door on a free port of loopback."""
+    """Run a scenario against a door on a free port of loopback. `others`: an app for what is no call, but /page."""
     way = way or StandingWay()
-
-    async def run() -> None:
-        numbers = itertools.count(1)
-        doorway = Doorway(way, bounds, lambda: f"req_{next(numbers):032x}", answers)
-
-        async def page(request: Any) -> PlainTextResponse:
-            return PlainTextResponse(f"page {(await request.body()).decode()}")
-
-        app = Starlette(routes=[Route("/page", page, methods=["GET", "POST"])])
-        config = Config(
-            app, http=doorway.protocol(), lifespan="off", log_config=None, access_log=False, port=0, ws="none"
-        )
-        config.timeout_graceful_shutdown = 1
-        server = Server(config)
-        config.load()
-        server.lifespan = config.lifespan_class(config)
-        await server.startup()
-        await server.on_tick(0)  # the date header
-        watching = asyncio.ensure_future(doorway.watch(watch_every_s))
-        await asyncio.sleep(0)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        try:
-            async with asyncio.timeout(20):
-                await scenario(Stand(port, doorway, server))
-        finally:
-            watching.cancel()
-            server.force_exit = True
-            await server.shutdown()
-
-    asyncio.run(run())
+    asyncio.run(at_the_door(scenario, way, bounds, watch_every_s, answers, others))
     return way
+
+
+async def at_the_door(
+    scenario: Callable[["Stand"], Awaitable[None]],
+    way: StandingWay,
+    bounds: Bounds = BOUNDS,
+    watch_every_s: float = 0.02,
+    answers: Answers | None = None,
+    others: Any = None,
+) -> None:
+    """The same in a loop that runs already."""
+    numbers = itertools.count(1)
+    doorway = Doorway(way, bounds, lambda: f"req_{next(numbers):032x}", answers)
+
+    async def page(request: Any) -> PlainTextResponse:
+        return PlainTextResponse(f"page {(await request.body()).decode()}")
+
+    app = others or Starlette(routes=[Route("/page", page, methods=["GET", "POST"])])
+    config = Config(app, http=doorway.protocol(), lifespan="off", log_config=None, access_log=False, port=0, ws="none")
+    config.timeout_graceful_shutdown = 1
+    server = Server(config)
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    await server.on_tick(0)  # the date header
+    watching = asyncio.ensure_future(doorway.watch(watch_every_s))
+    await asyncio.sleep(0)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        async with asyncio.timeout(20):
+            await scenario(Stand(port, doorway, server))
+    finally:
+        watching.cancel()
+        server.force_exit = True
+        await server.shutdown()
 
 
 class Stand:
