@@ -20,16 +20,25 @@ OLD_PYTHON_SDKS = {
     "openai-0.28.1": ("openai==0.28.1", "aiohttp==3.14.5"),
 }
 
+# What other providers give out for their own APIs, to prove what we send them and what we read.
+PROVIDERS_SDKS = {
+    "boto3-1.44.8": ("boto3==1.44.8",),
+    "dashscope-2.0.2": ("dashscope==2.0.2",),
+    "google-genai-3.6.1": ("google-genai==3.6.1",),
+}
+
+_PACKAGES = OLD_PYTHON_SDKS | PROVIDERS_SDKS
+
 
 def python_with(name: str) -> Path:
     """The interpreter of the environment `name`."""
     folder = CACHE / "sdk-envs" / name
     interpreter = folder / "bin" / "python"
-    with _made_once(folder, "\n".join(OLD_PYTHON_SDKS[name])) as is_new:
+    with _made_once(folder, "\n".join(_PACKAGES[name])) as is_new:
         if is_new:
             # Without pip of its own: Debian's Python has no ensurepip, and the pip that runs the tests can serve both.
             venv.create(folder, with_pip=False, clear=True)
-            _run([sys.executable, "-m", "pip", "--python", str(interpreter), "install", "-q", *OLD_PYTHON_SDKS[name]])
+            _run([sys.executable, "-m", "pip", "--python", str(interpreter), "install", "-q", *_PACKAGES[name]])
     return interpreter
 
 
