@@ -18,7 +18,11 @@ INSTALL_S = 300.0
 PYTHON_SDKS = {
     "openai-1.109.1": ("openai==1.109.1", "aiohttp==3.14.5"),
     "openai-0.28.1": ("openai==0.28.1", "aiohttp==3.14.5"),
+    # What other providers give out for their own APIs, to prove what we send them and what we read.
     "anthropic-2.13.0": ("anthropic==2.13.0",),
+    "boto3-1.44.8": ("boto3==1.44.8",),
+    "dashscope-2.0.2": ("dashscope==2.0.2",),
+    "google-genai-3.6.1": ("google-genai==3.6.1",),
 }
 
 
