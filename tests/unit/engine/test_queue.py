@@ -10,8 +10,8 @@ from waystation.engine.local import Local
 from waystation.engine.model import LocalModel
 from waystation.engine.queue import FairQueue
 from waystation.errors import RateLimitExceeded
-from waystation.terms import Blame
 from waystation.runtime.http_client import HttpClient
+from waystation.terms import Blame
 
 
 class Stand:
