@@ -8,7 +8,6 @@ from typing import Any
 
 from tests.unit.http.door_stand import Stand as Door
 from tests.unit.http.door_stand import StandingWay, chat, stand
-from tests.unit.providers.openai.stand import Key
 from tests.unit.routing.routes import OPENAI, SPOKEN_HERE, deployment, model
 from waystation.dialects.ask import Ask
 from waystation.dialects.saying import Begun, Ended, Saying, TextDelta, Used
@@ -26,6 +25,11 @@ from waystation.wire.sse import Framer, data_of
 
 HANGS_S, PATIENCE_S = 0.1, 3.0
 """Time-outs where an upstream hangs, and where none does: then a slow machine is no fault."""
+
+
+class Key:
+    def reveal(self) -> str:
+        return "sk-upstream-0123456789abcdefghij"
 
 
 @dataclass
