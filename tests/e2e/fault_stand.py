@@ -34,6 +34,7 @@ class Key:
 
 @dataclass
 class Settings:
+    name: str
     base_url: str
     api_key: Key | None = field(default_factory=Key)
     headers: dict[str, str] = field(default_factory=dict)
@@ -54,7 +55,7 @@ class Upstream:
     def __init__(self, name: str, url: str, http: HttpClient, patience_s: float) -> None:
         self.name = name
         times = [patience_s] * 3
-        self._native = OpenAI(Settings(f"{url}/v1", Key(), {}, *times), http)
+        self._native = OpenAI(Settings(name, f"{url}/v1", Key(), {}, *times), http)
         self._line = Line(http, Origin.parse(f"{url}/v1"), Timeouts(*times, 5.0))
 
     def send(self, call: Call, target: Target) -> AsyncGenerator[Event]:
