@@ -104,8 +104,7 @@ def next_move(
     if left_s <= 0 or sum(failed.dispatched for failed in so_far) >= attempts_max:
         return end
     able = [option for option in options if _is_able(option, so_far, sent, any_goes_on)]
-    failures = {option.target.deployment.name: _failures(option, so_far) for option in able}
-    fresh = [option for option in able if failures[option.target.deployment.name] == 0]
+    fresh = [option for option in able if _failures(option, so_far) == 0]
     for option in fresh:
         if option.open:
             return _go(option, sent)
@@ -114,10 +113,10 @@ def next_move(
         if not payable:
             pause_s = TOKEN_WAIT_S * 2.0**waits * (0.5 + chance / 2)
             return Wait(pause_s) if waits < TOKEN_WAITS_MAX and pause_s < left_s else end
-        option = min(payable, key=lambda option: failures[option.target.deployment.name])
+        option = min(payable, key=lambda option: _failures(option, so_far))
         name = option.target.deployment.name
         waits_s = _told_to_wait_s(so_far, name)
-        pause_s = max(backoff_s(failures[name], chance), waits_s[-1])
+        pause_s = max(backoff_s(_failures(option, so_far), chance), waits_s[-1])
         if sum(waits_s) > REST_WAITED_S_MAX:
             return end
         return _go(option, sent, pause_s, repeat=True) if pause_s < left_s else end
@@ -174,8 +173,13 @@ def _rules_out(failed: Failed, target: Target) -> bool:
 
 
 def _failures(option: Option, so_far: Sequence[Failed]) -> int:
-    name = option.target.deployment.name
-    return sum(failed.blame is Blame.DEPLOYMENT and failed.target.deployment.name == name for failed in so_far)
+    """How often this call has failed there. A limit is its credential's alone."""
+    name, credential = option.target.deployment.name, option.target.credential.id
+    there = [failed for failed in so_far if failed.target.deployment.name == name]
+    return sum(
+        failed.blame is Blame.DEPLOYMENT or (failed.blame is Blame.LIMIT and failed.target.credential.id == credential)
+        for failed in there
+    )
 
 
 def _unasked(options: Sequence[Option], model: str) -> ApiError:

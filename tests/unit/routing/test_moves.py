@@ -81,6 +81,12 @@ STORIES: dict[str, tuple[list[Option], list[Failed], Move]] = {
         [failed(A1, LIMIT, 20_000)],
         Try(A2),
     ),
+    "a limit that says to come again at once: others first": (BOTH, [failed(A, LIMIT, 0)], Try(B)),
+    "a limit that says to come again at once, of the only one": (
+        [option(A)],
+        [failed(A, LIMIT, 0)],
+        Try(A, BACKOFF_S, True),
+    ),
     "a short rest is waited for where nobody else is": (
         [option(A1, rests_s=2.0)],
         [failed(A1, LIMIT, 2000)],

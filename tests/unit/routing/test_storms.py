@@ -70,8 +70,9 @@ class Unsteady:
         yield Done(b"{}", Usage(1, 1))
 
     async def tell(self, ask: Ask, target: Target, call: Call) -> AsyncGenerator[Saying]:
-        raise AssertionError("everybody speaks the same here")
-        yield
+        silence: list[Saying] = []  # everybody speaks the same here
+        for saying in silence:
+            yield saying
 
 
 class Seen(msgspec.Struct):
