@@ -68,7 +68,7 @@ def test_a_preset_is_enough(tmp_path: Path) -> None:
         '[providers.ds]\npreset = "deepseek"\n[providers.claude]\npreset = "anthropic"\n'
         '[providers.gpu]\npreset = "vllm"\nbase_url = "http://10.0.0.8:8000/v1"\n[models.deepseek-chat]\nprovider = "ds"\n',
     )
-    assert settings.providers["ds"].base_url == "https://api.deepseek.com/v1"
+    assert settings.providers["ds"].base_url == "https://api.deepseek.com"
     assert settings.providers["claude"].kind == "anthropic"
     assert settings.providers["gpu"].allow_private_network
     price = settings.models["deepseek-chat"].price

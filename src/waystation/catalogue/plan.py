@@ -10,6 +10,7 @@ import msgspec
 from waystation.catalogue.dates import day_of
 from waystation.catalogue.routing_nouns import RouteConfig, Rule
 from waystation.errors import ModelNotFound
+from waystation.gateway.notes import MODEL, noted
 from waystation.terms import Canary, Model, Route, Static
 
 
@@ -73,7 +74,7 @@ def _said(value: Any, usual: Any) -> Any:
 
 def model_line(name: str) -> bytes:
     """The header that says which model answers, where it is not the one that was named."""
-    return b"x-waystation-model: %b\r\n" % name.encode("ascii", "replace")
+    return noted(b"", MODEL, name)
 
 
 def life_notes(deprecated_at: int | None, sunset_at: int | None, replacement: str | None) -> bytes:
