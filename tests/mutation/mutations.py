@@ -129,6 +129,27 @@ MUTATIONS = (
         "return cost_nano, 0",
         "test_hold.py::test_a_customer_is_never_charged_above_the_hold",
     ),
+    Mutation(
+        "the freedom of kept answers",
+        "serving.py",
+        "if rung in _KEPT:",
+        "if False:",
+        "test_serving.py::test_what_nobody_was_asked_for_is_recorded_and_costs_nothing",
+    ),
+    Mutation(
+        "the bound by the price of the model asked for",
+        "serving.py",
+        "return min(asked, charged_nano(usage, served.price, tier), key=lambda charge: charge[0])",
+        "return charged_nano(usage, served.price, tier)",
+        "test_serving.py::test_another_model_costs_what_it_costs_but_not_more",
+    ),
+    Mutation(
+        "the adding up of what was saved",
+        "store.py",
+        "_count_savings(connection, records, series_ids)",
+        "_count_savings(connection, (), series_ids)",
+        "test_serving.py::test_savings_are_added_up_once_whatever_crashes",
+    ),
 )
 
 

@@ -71,7 +71,9 @@ def _of_a_charge(world: World, truth: Truth, row: tuple[Any, ...]) -> Iterator[s
     if truth.answered:
         if (status, cost) != ("ok", truth.cost_nano) and written.settled is not None:
             yield f"its caller was told {truth.cost_nano} nano, it is charged {cost} as {status}"
-        said = truth.usage and cleaned(truth.usage)
+        said = Usage() if truth.kept else truth.usage and cleaned(truth.usage)
+        if truth.kept and status == "ok" and cost:
+            yield f"{cost} nano are charged and nobody was asked"
         if said and status == "ok" and (given, made) != (said.input_tokens, said.output_tokens):
             yield f"the provider counted {said.input_tokens} and {said.output_tokens} tokens, the books {given} and {made}"
     elif status in ("cancelled", "error") and made != truth.words:

@@ -81,11 +81,13 @@ class Cache:
 
     async def find(self, call: Call, model: Model, *, stale: bool) -> AsyncGenerator[Event] | None:
         """A kept answer to the same request; None: there is none. `stale`: one that is no longer fresh will do."""
-        wish = wish_of(call.headers)
-        digest = self._key(call, model) if wish.look else None
+        life, wish = lifetime(call.caller, model), wish_of(call.headers)
+        if not wish.look or (life.fresh_s <= 0 and not stale):  # kept for when nobody answers: not looked for before
+            return None
+        digest = self._key(call, model)
         if digest is None:
             return None
-        now, life = self._clock.now_s(), lifetime(call.caller, model)
+        now = self._clock.now_s()
         kept = self._memory.get(digest)
         if kept is None or not _will_do(kept, life, wish, now, stale=stale):
             kept = await self._shelf.find(digest, now)

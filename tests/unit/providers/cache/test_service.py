@@ -365,6 +365,19 @@ def test_a_storage_that_hangs_keeps_nobody_waiting(tmp_path: Path, monkeypatch: 
     tell(tmp_path, story)
 
 
+def test_what_is_kept_for_when_nobody_answers_is_not_looked_for_before(tmp_path: Path) -> None:
+    async def story(_: Cache, database: Database, clock: FakeClock) -> None:
+        moody, model = Moody(database), routed(stale_s=900)
+        cache = Cache(moody.read, moody.write, clock)
+        off = Caller("key_1", "proj_1", "org-1")
+        assert await find(cache, call(caller=off), model=model) is None
+        assert (moody.asked, cache.stats().misses) == (0, 0)
+        assert await find(cache, call(caller=off), model=model, stale=True) is None
+        assert (moody.asked, cache.stats().misses) == (1, 1)
+
+    tell(tmp_path, story)
+
+
 def test_what_waits_to_be_written_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shelf, "WAITING_MAX", 3)
 
