@@ -58,6 +58,7 @@ from waystation.ledger.verify import verify
 from waystation.metering.estimate import count_input
 from waystation.metering.tokens import Tokenizers
 from waystation.policy.admit import Policy
+from waystation.providers.cache.service import TOPIC as KEPT_ANSWERS
 from waystation.routing.router import Router
 from waystation.runtime.clock import Clock
 from waystation.runtime.db import Database
@@ -145,6 +146,7 @@ class Worker:
                 LOCAL_MODELS: self.models_changed,
                 FLEET_TOPIC: self.models_changed,
                 DRILLS_TOPIC: self.traffic.drills_changed,
+                KEPT_ANSWERS: self.traffic.cache.forget,
                 BUDGETS_TOPIC: self.ledger.budgets_changed,
                 CREDIT_TOPIC: self.ledger.credit_changed,
                 LIMITS_TOPIC: self.ledger.limits_changed,

@@ -18,6 +18,7 @@ from waystation.providers.gemini.provider import Gemini
 from waystation.providers.model import ProviderConfig
 from waystation.providers.openai.provider import OpenAI
 from waystation.providers.probing import Report, probe, try_provider
+from waystation.providers.probing_words import Words as Spoken
 from waystation.providers.static.replies import Replies
 from waystation.routing.probing import Prober
 from waystation.routing.router import Router
@@ -29,7 +30,7 @@ from waystation.runtime.http_client import HttpClient
 from waystation.runtime.http_clients import Clients
 from waystation.terms import ENGINE, Model
 from waystation.wire.drills import CredentialHealth, DeploymentHealth, HealthObject
-from waystation.wire.providers import ProviderHop, ProviderTest
+from waystation.wire.providers import ProviderHop, ProviderTest, Words
 
 REFUSALS_AT_ONCE_MAX = 64
 """Refused credentials that are being written down."""
@@ -159,7 +160,9 @@ class Traffic:
         for task in self._refusals.values():
             task.cancel()
         await asyncio.gather(*self._refusals.values(), return_exceptions=True)
+        await self.cache.close()
         await self._clients.close()
+        self._egress.close()
 
     async def _probe(self, name: str) -> bool:
         config, http = self._configs.get(name), self._https.get(name)
@@ -189,12 +192,18 @@ class Traffic:
 
 def _told(report: Report) -> ProviderTest:
     """A report as the control plane shows it."""
-    return ProviderTest(
-        provider=report.provider,
-        ok=report.ok,
-        hops=[
-            ProviderHop(name=hop.name, ok=hop.outcome != "failed", took_ms=hop.ms, detail=hop.found.en)
-            for hop in report.hops
-        ],
-        next_step=None if report.failed is None or report.failed.next_step is None else report.failed.next_step.en,
-    )
+
+    def words(said: Spoken | None) -> Words | None:
+        return None if said is None else Words(en=said.en, zh=said.zh)
+
+    hops = [
+        ProviderHop(
+            name=hop.name,
+            outcome=hop.outcome,
+            ms=hop.ms,
+            found=Words(en=hop.found.en, zh=hop.found.zh),
+            next_step=words(hop.next_step),
+        )
+        for hop in report.hops
+    ]
+    return ProviderTest(provider=report.provider, ok=report.ok, hops=hops)
