@@ -1,0 +1,1 @@
+"""Where calls may go, as rows: providers, their credentials, deployments, routes, drills, and what administrators are told."""
