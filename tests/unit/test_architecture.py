@@ -23,6 +23,7 @@ MAY_KNOW = {
     "ledger": {"gateway", "metering", "tables"},
     "accounts": {"gateway", "metering", "tables"},
     "idempotency": {"tables"},
+    "fleet": {"catalogue", "metering", "providers.model", "tables"},  # rows beside what the file says of the same nouns
     "providers.model": set(),  # plain data: a provider as it is configured
     "providers": {"gateway", "dialects", "providers.model"},
     "engine": {"gateway", "metering", "dialects"},
@@ -30,8 +31,10 @@ MAY_KNOW = {
         "gateway",
         "accounts",
         "catalogue",
+        "fleet",
         "ledger",
         "metering",
+        "providers.model",
     },  # all but the first for the control plane, http/v1/
     "runtime": {"tables"},
     "testing": set(),
