@@ -32,6 +32,8 @@ from waystation.catalogue.resolve import Catalogue
 from waystation.catalogue.service import PRICES, PriceList
 from waystation.engine.model import DEFAULT_CHAT_FILE, EMBEDDING_MODEL, LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
+from waystation.fleet.sealing import SECRET_KEY_FILE, Sealer
+from waystation.fleet.service import Fleet
 from waystation.gateway.view import View
 from waystation.http.app import Desk, build_app
 from waystation.http.bounds import Bounds
@@ -44,7 +46,7 @@ from waystation.http.v1.control import Control
 from waystation.http.v1.proving import Prover
 from waystation.idempotency import store as answers_store
 from waystation.idempotency.service import Answers
-from waystation.inventory import Added, local_models, local_offer, provider_offer
+from waystation.inventory import Added, fixed_fleet, local_models, local_offer, provider_offer
 from waystation.ledger.budgets.service import BUDGETS_TOPIC, Budgets
 from waystation.ledger.credit.service import CREDIT_TOPIC, Credit
 from waystation.ledger.rates.service import TOPIC as LIMITS_TOPIC
@@ -229,6 +231,7 @@ class Worker:
     def control(self) -> Control:
         """The control plane, on this worker's database."""
         new_id = Ids().new  # of its own, because verbs run in the database's writer thread
+        fixed = fixed_fleet(self.settings)
         return Control(
             database=self.database,
             clock=self.clock,
@@ -237,6 +240,7 @@ class Worker:
             credit=Credit(self.clock, new_id),
             limits=RateLimits(self.clock, new_id),
             prices=PriceList(self.clock),
+            fleet=Fleet(self.clock, new_id, Sealer(self.settings.data / SECRET_KEY_FILE), lambda: fixed),
             journals=self.settings.data / "journal",
             models=lambda: self.view.models,
             signup_grant_nano=self.settings.money.signup_grant_nano,

@@ -21,8 +21,11 @@ from waystation.engine.model import (
     default_chat_model,
 )
 from waystation.engine.sources import present
+from waystation.fleet.model import Fixed
+from waystation.fleet.nouns import ModelFacts
+from waystation.providers.model import ProviderConfig
 from waystation.settings import ModelSettings, Settings
-from waystation.terms import ENGINE, Model, Price
+from waystation.terms import ENGINE, Credential, Model, Price
 from waystation.wire.gguf import NotGguf, read_head
 
 GGUF_MAGIC = b"GGUF"
@@ -174,3 +177,33 @@ def _context_tokens(model: LocalModel) -> int:
         return model.context_tokens
     trained = head.get(f"{head.get('general.architecture')}.context_length")
     return min(trained, model.context_tokens) if isinstance(trained, int) and trained > 0 else model.context_tokens
+
+
+# -- as the control plane lists them beside its own
+
+
+def fixed_fleet(settings: Settings) -> Fixed:
+    """What the configuration says of where calls go, with the models of the engine. What was added is in the database."""
+    here = {name: ModelFacts(model.kind, ENGINE, name) for name, model in local_models(settings, ()).items()}
+    there = {
+        model.name: ModelFacts(model.kind, model.provider, model.model or model.name)
+        for model in settings.models.values()
+        if model.provider is not None
+    }
+    return Fixed(providers={name: _provider(settings, name) for name in settings.providers}, models=here | there)
+
+
+def _provider(settings: Settings, name: str) -> ProviderConfig:
+    given = settings.providers[name]
+    key = () if given.api_key is None else (Credential(f"{name}/api_key", "api_key", given.api_key),)
+    return ProviderConfig(
+        name=name,
+        base_url=given.base_url,
+        credentials=key,
+        headers=given.headers,
+        connect_timeout_s=given.connect_timeout_s,
+        first_byte_timeout_s=given.first_byte_timeout_s,
+        idle_timeout_s=given.idle_timeout_s,
+        total_timeout_s=given.total_timeout_s,
+        allow_private_network=True,
+    )

@@ -111,9 +111,11 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
     """The control plane on the database of these settings, made if need be."""
     from waystation.accounts.service import Accounts
     from waystation.catalogue.service import PriceList
+    from waystation.fleet.sealing import SECRET_KEY_FILE, Sealer
+    from waystation.fleet.service import Fleet
     from waystation.http.v1.control import Control
     from waystation.http.v1.proving import Prover
-    from waystation.inventory import all_models
+    from waystation.inventory import all_models, fixed_fleet
     from waystation.ledger.budgets.service import Budgets
     from waystation.ledger.credit.service import Credit
     from waystation.ledger.rates.service import RateLimits
@@ -122,6 +124,7 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
     from waystation.runtime.ids import Ids
 
     settings = settings_of(config, data)
+    fixed = fixed_fleet(settings)
     with books(settings) as opened:
         clock, new_id, database = Clock(), Ids().new, opened.database
         control = Control(
@@ -132,6 +135,7 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
             credit=Credit(clock, new_id),
             limits=RateLimits(clock, new_id),
             prices=PriceList(clock),
+            fleet=Fleet(clock, new_id, Sealer(settings.data / SECRET_KEY_FILE), lambda: fixed),
             journals=settings.data / "journal",
             models=lambda: all_models(settings, opened.local_models()),
             signup_grant_nano=settings.money.signup_grant_nano,

@@ -166,13 +166,13 @@ def _control() -> dict[str, Any]:
     """The control plane, as its table has it."""
     paths: dict[str, Any] = {}
     for resource in RESOURCES:
-        paths.setdefault(f"/v1{resource.path}", {})[resource.method.lower()] = _resource(resource)
+        paths.setdefault(f"/v1{resource.documented}", {})[resource.method.lower()] = _resource(resource)
     return paths
 
 
 def _resource(resource: Resource) -> dict[str, Any]:
     access = ACCESS[f"{resource.method} {resource.path}"]
-    names = [part[1:-1] for part in resource.path.split("/") if part.startswith("{")]
+    names = [part[1:-1] for part in resource.documented.split("/") if part.startswith("{")]
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": "Its id."}
         for name in names

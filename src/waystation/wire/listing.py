@@ -10,6 +10,7 @@ from waystation.wire.answers import Shape
 LIMIT_DEFAULT, LIMIT_MAX = 20, 100
 TIME_MAX = 253_402_300_799  # the end of the year 9999
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+_NAME = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _TIME = re.compile(r"[0-9]{1,12}")
 
@@ -45,6 +46,7 @@ class Page(NamedTuple):
 
 
 L = TypeVar("L", bound=Listing)
+Listed = TypeVar("Listed")
 
 
 def listing(kind: Callable[..., L], page: Page, objects: Sequence[Any]) -> L:
@@ -54,9 +56,26 @@ def listing(kind: Callable[..., L], page: Page, objects: Sequence[Any]) -> L:
     return kind(data=shown, has_more=len(objects) > page.limit, **ends)
 
 
-def read_page(query: Mapping[str, str]) -> Page:
-    """`after`, `limit` and `order` of a query. Raises InvalidRequest."""
-    after, limit = read_id(query, "after"), read_limit(query, LIMIT_DEFAULT, LIMIT_MAX)
+def is_id(text: str) -> bool:
+    """Whether it can be an id at all; nothing else is looked up."""
+    return _ID.fullmatch(text) is not None
+
+
+def is_name(text: str) -> bool:
+    """Whether it can be the name of a model, a deployment or a route: an id that may have a / in it."""
+    return _NAME.fullmatch(text) is not None
+
+
+def part_of(page: Page, objects: Sequence[Listed], key: Callable[[Listed], str]) -> list[Listed]:
+    """The objects of a page, of all that there are, in the order of their keys."""
+    objects = [each for each in objects if not page.after or (key(each) > page.after) == page.ascending]
+    objects = [each for each in objects if key(each) != page.after]
+    return (objects if page.ascending else objects[::-1])[: page.rows_max]
+
+
+def read_page(query: Mapping[str, str], is_cursor: Callable[[str], bool] = is_id) -> Page:
+    """`after`, `limit` and `order` of a query. `is_cursor`: what `after` can be. Raises InvalidRequest."""
+    after, limit = read_id(query, "after", is_cursor), read_limit(query, LIMIT_DEFAULT, LIMIT_MAX)
     order = query.get("order", "desc")
     if order not in ("asc", "desc"):
         raise InvalidRequest("Invalid 'order': it is 'asc' or 'desc'.", param="order")
@@ -71,10 +90,10 @@ def read_limit(query: Mapping[str, str], default: int, most: int) -> int:
     return int(limit)
 
 
-def read_id(query: Mapping[str, str], name: str) -> str:
+def read_id(query: Mapping[str, str], name: str, is_cursor: Callable[[str], bool] = is_id) -> str:
     """An id of a query; empty when it is left out. Raises InvalidRequest."""
     value = query.get(name, "")
-    if value and not is_id(value):
+    if value and not is_cursor(value):
         raise InvalidRequest(f"Invalid '{name}': it is the id of an object of this list.", param=name)
     return value
 
@@ -87,11 +106,6 @@ def read_time(query: Mapping[str, str], name: str) -> int | None:
     if not _TIME.fullmatch(value) or int(value) > TIME_MAX:
         raise InvalidRequest(f"Invalid '{name}': it is a time in whole UTC seconds.", param=name)
     return int(value)
-
-
-def is_id(text: str) -> bool:
-    """Whether it can be an id at all; nothing else is looked up."""
-    return _ID.fullmatch(text) is not None
 
 
 def read_flag(query: Mapping[str, str], name: str) -> bool:

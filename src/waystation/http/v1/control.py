@@ -14,12 +14,16 @@ import msgspec
 from waystation.accounts.service import Accounts
 from waystation.catalogue.service import PriceList
 from waystation.errors import ApiError, Forbidden, NotFound, ServiceUnavailable
+from waystation.fleet.service import Fleet
 from waystation.http.v1.proving import Prover
 from waystation.ledger.budgets.service import Budgets
 from waystation.ledger.credit.service import Credit
 from waystation.ledger.rates.service import RateLimits
+from waystation.providers.model import ProviderConfig
 from waystation.terms import Caller, Model
+from waystation.wire.drills import HealthObject
 from waystation.wire.listing import Page, is_id, read_flag, read_page, read_time
+from waystation.wire.providers import ProviderTest
 
 T = TypeVar("T")
 
@@ -47,11 +51,15 @@ class Control(msgspec.Struct, kw_only=True):
     credit: Credit
     limits: RateLimits
     prices: PriceList
+    fleet: Fleet
     models: Callable[[], Mapping[str, Model]]  # those of now, by name
     journals: Path  # the folder: what was settled and is not posted yet
     signup_grant_nano: int
     prover: Prover
     follow: Callable[[], Awaitable[object]]  # has this worker know what was just changed
+    # What only a process that answers calls can tell; None in others.
+    test_provider: Callable[[ProviderConfig, str | None], Awaitable[ProviderTest]] | None = None
+    health: Callable[[], HealthObject] | None = None
 
     async def read(self, fn: Callable[[Any], T]) -> T:
         """On one snapshot, in a reader thread."""
@@ -94,8 +102,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             raise NotFound(f"There is no {name.removesuffix('_id')} {value[:80]!r}.", param=name)
         return value
 
-    def page(self) -> Page:
-        return read_page(self.query)
+    def page(self, is_cursor: Callable[[str], bool] = is_id) -> Page:
+        return read_page(self.query, is_cursor)
 
     def time(self, name: str, default: int) -> int:
         """A time of the query in UTC seconds. Raises InvalidRequest."""
@@ -141,6 +149,11 @@ class Resource(NamedTuple):
     request: type[msgspec.Struct] | None = None
     query: tuple[Query, ...] = ()
     media_types: tuple[str, ...] = ()  # of a File that it may answer with instead
+
+    @property
+    def documented(self) -> str:
+        """The path as the OpenAPI document has it: a name that may have a / in it is a name like any other there."""
+        return self.path.replace(":path}", "}")
 
 
 PAGE = (

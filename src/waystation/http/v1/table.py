@@ -2,16 +2,23 @@
 
 from waystation.http.v1 import (
     budgets,
+    credentials,
     credit,
+    deployments,
+    drills,
+    health,
     invoices,
     keys,
     ledger,
     limits,
+    notices,
     openai_usage,
     organizations,
     prices,
     projects,
+    providers,
     reratings,
+    routes,
     usage,
 )
 from waystation.http.v1.control import Resource
@@ -29,4 +36,11 @@ RESOURCES: tuple[Resource, ...] = (
     *invoices.RESOURCES,
     *reratings.RESOURCES,
     *ledger.RESOURCES,
+    *providers.RESOURCES,
+    *credentials.RESOURCES,
+    *deployments.RESOURCES,
+    *routes.RESOURCES,
+    *drills.RESOURCES,
+    *notices.RESOURCES,
+    *health.RESOURCES,
 )
