@@ -95,13 +95,13 @@ class Stand:
 
 
 def stand(folder: Path, story: Callable[[Stand], Awaitable[None]], config: str = "") -> None:
-    """Run a story against a worker with no models of its own."""
+    """Run a story against a worker with no models of its own. A second one on the same folder is a restart."""
     file = folder / "w.toml"
     file.write_text("[engine]\nenabled = false\n" + config)
 
     async def run() -> None:
         worker = Worker(load_settings(file, folder / "data", {}), 0, 1)
-        (folder / "data").mkdir()
+        (folder / "data").mkdir(exist_ok=True)
         await worker.open()
         app = AsgiCalls(worker.way, worker.bounds, worker.ids.request_id, worker.app())
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False)

@@ -8,36 +8,8 @@ from typing import Any
 import pytest
 
 from tests.unit.http.control_stand import Stand, stand
+from tests.unit.http.fleet_stand import FILE, FREE, PUBLIC, SECRET, C, D, P, R, control_of, deployment, keyed, provider
 from waystation.accounts import store
-from waystation.cli.first_start import make_secret_key
-
-P, C, D, R = (f"/waystation/{each}" for each in ("providers", "credentials", "deployments", "routes"))
-PUBLIC = "https://api.example.com/v1"
-SECRET = "sk-upstream-0123456789abcdef"
-FREE: dict[str, Any] = {"price": 0}
-FILE = """
-[providers.filed]
-base_url = "https://filed.example.com/v1"
-api_key = "sk-of-the-file-0123456789"
-headers = { "x-api-token" = "hush-hush-hush", "x-team" = "blue" }
-
-[models.filed-chat]
-provider = "filed"
-price = 0
-"""
-
-
-def keyed(s: Stand) -> None:
-    """Give the data folder its secret key, as a first start does."""
-    make_secret_key(s.worker.settings.data)
-
-
-async def provider(s: Stand, name: str = "blue", **given: Any) -> Any:
-    return await s.post(P, {"name": name, "base_url": PUBLIC, **given})
-
-
-async def deployment(s: Stand, model: str = "m", at: str = "blue", **given: Any) -> Any:
-    return await s.post(D, {"model": model, "provider": at, "new_model": FREE, **given})
 
 
 def test_a_provider_is_added_changed_listed_and_removed(tmp_path: Path) -> None:
@@ -125,10 +97,6 @@ def test_what_may_be_secret_in_a_provider_is_hidden_and_stays_through_a_change(t
         assert not leaks(s, "proxy-password-1", "token-123")
 
     stand(tmp_path, story)
-
-
-def control_of(s: Stand) -> Any:
-    return s.worker.control()
 
 
 def leaks(s: Stand, *secrets: str) -> list[str]:
