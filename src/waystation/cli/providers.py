@@ -8,6 +8,8 @@ from waystation.cli.common import PROBLEM, USAGE, CommandError, ConfigOption, Da
 from waystation.cli.control import plane
 from waystation.cli.words import say
 
+_MARKS = {"ok": "✓", "failed": "✗", "skipped": "-"}
+
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help=say("The provider's name.", "上游名称。"))]
 KindOption = Annotated[
     str | None,
@@ -140,10 +142,7 @@ def probe(
         str | None,
         typer.Option(
             metavar="M",
-            help=say(
-                "Make a shortest call to this model too, by its name there; it may cost a little.",
-                "同时对该模型（上游名称）发起一次最短调用，可能产生少量费用。",
-            ),
+            help=say("Look for this model there, by its name there.", "同时检查上游是否有该模型（上游名称）。"),
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -156,10 +155,10 @@ def probe(
         print_json(report)
     else:
         for hop in report["hops"]:
-            took = "" if hop["took_ms"] is None else f" {hop['took_ms']} ms"
-            print(f"{'✓' if hop['ok'] else '✗'} {hop['name']}{took}  {hop['detail']}")
-        if report["next_step"]:
-            print(report["next_step"])
+            took = "" if hop["ms"] is None else f" {hop['ms']} ms"
+            print(f"{_MARKS[hop['outcome']]} {hop['name']}{took}  {_said(hop['found'])}")
+            if hop["next_step"] is not None:
+                print(f"  {_said(hop['next_step'])}")
     if not report["ok"]:
         raise typer.Exit(PROBLEM)
 
@@ -173,6 +172,10 @@ def remove(
         print_json(removed)
     else:
         print(say(f"Removed {name}.", f"已删除 {name}。"))
+
+
+def _said(words: Any) -> str:
+    return say(words["en"], words["zh"])
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class ListedCredential(msgspec.Struct, frozen=True):
     source: Source
     redacted: str
     weight: int
-    state: CredentialState | None  # None: it is in use
+    enabled: bool
+    state: CredentialState | None  # why it is not in use, if that was said here
     problem: str | None
     created_at: int | None
     updated_at: int | None
@@ -69,9 +70,12 @@ class Credentials:
         enabled: bool | None = None,
     ) -> ListedCredential:
         """What is None stays. A new secret takes the place of the old one, and what was refused is in use again."""
-        if self._of_file(id_) is not None:
+        of_file = self._of_file(id_)
+        if of_file is not None:
             if (name, secret, weight) != (None, None, None):
                 raise set_in_file("credential", id_, "credential_id")
+            if enabled and of_file[1].disabled:
+                raise set_in_file("credential", id_, "enabled")
             return self._switch(connection, self.one(connection, id_), enabled)
         row = self._row(connection, id_)
         if name is not None and name != row.name:
@@ -177,13 +181,15 @@ class Credentials:
         except ServiceUnavailable as error:
             problem = error.message
         made = (row.created_at, row.updated_at)
-        return ListedCredential(row.id, row.provider, row.name, "api", row.redacted, row.weight, state, problem, *made)
+        use = (state is None, state, problem)
+        return ListedCredential(row.id, row.provider, row.name, "api", row.redacted, row.weight, *use, *made)
 
 
 def _file_listed(provider: str, credential: Credential, state: CredentialState | None) -> ListedCredential:
     text = "" if credential.secret is None else redacted(credential.secret.reveal())
+    enabled = state is None and not credential.disabled
     return ListedCredential(
-        credential.id, provider, credential.name, "file", text, credential.weight, state, None, None, None
+        credential.id, provider, credential.name, "file", text, credential.weight, enabled, state, None, None, None
     )
 
 

@@ -18,7 +18,7 @@ from waystation.fleet.routes import named_by
 from waystation.fleet.rules import check_long_name, refuse, wrong
 from waystation.metering.price_reading import read_price, read_price_text
 from waystation.metering.price_text import written_price
-from waystation.terms import Price
+from waystation.terms import ENGINE, Price
 
 CONTEXT_TOKENS_MOST = 100_000_000
 UPSTREAM_CHARS_MAX = 256
@@ -119,6 +119,8 @@ class Deployments:
             if config.new_model is not None or price is not None:
                 raise wrong(f"The model {config.model!r} is there already. Leave 'new_model' out.", "new_model")
             return
+        if config.provider == ENGINE:
+            raise wrong("A model of this machine is added with `waystation models add`.", "model", "not_found")
         check_long_name(config.model, "model")
         if config.model in self._ground.routes(connection):
             raise already_there("route", config.model, "model")
@@ -160,12 +162,16 @@ class Deployments:
 
     def _check(self, connection: Connection, model: str) -> None:
         """All deployments of a model together. Raises InvalidRequest."""
-        fixed = self._ground.fixed()
-        known = {name: facts for name, facts in self._ground.models(connection).items() if name == model}
+        fixed, models = self._ground.fixed(), self._ground.models(connection)
+        known = {name: facts for name, facts in models.items() if name == model}
         there = {row.name: row.config for row in store.deployments(connection, model=model)}
         there |= {name: config for name, config in fixed.deployments.items() if config.model == model}
         brought = any(config.new_model is not None for config in there.values())
-        names = self._ground.provider_names(connection)
+        for config in there.values():
+            upstream = models.get(config.upstream_model or model)
+            if config.provider == ENGINE and (upstream is None or not upstream.is_local):
+                raise wrong("'upstream_model' is no model of this machine.", "upstream_model", "not_found")
+        names = self._ground.provider_names(connection) | {ENGINE}
         refuse(check_routes({} if brought else known, there, {}, dict.fromkeys(names)))
 
     def _pass_on(self, connection: Connection, row: DeploymentRow, others: list[DeploymentRow]) -> None:

@@ -15,7 +15,7 @@ from waystation.fleet.nouns import DeploymentConfig, RouteConfig, filled
 from waystation.fleet.rules import with_private
 from waystation.metering.price_reading import read_price
 from waystation.providers.model import ProviderConfig
-from waystation.terms import Credential, Price, Secret
+from waystation.terms import ENGINE, Credential, Price, Secret
 
 
 class Unsealer(Protocol):
@@ -38,14 +38,14 @@ def join(fixed: Fixed, rows: FleetRows, unsealer: Unsealer) -> Joined:
     providers = _providers(fixed, rows, unsealer, problems)
     deployments, offers = dict(fixed.deployments), {}
     for row in rows.deployments:
-        if row.config.provider not in providers:
+        if row.config.provider != ENGINE and row.config.provider not in providers:
             problems.append(f"deployment {row.name}: there is no provider {row.config.provider}")
         elif row.name in deployments:
             problems.append(f"deployment {row.name}: the file has one of this name")
         else:
             deployments[row.name] = row.config
             if row.config.new_model is not None and row.config.model not in fixed.models:
-                offers[row.config.model] = offer_of(row.config, read_price(row.price), row.created_at)
+                offers[row.config.model] = offer_of(row.name, row.config, read_price(row.price), row.created_at)
     return Joined(
         providers=providers,
         deployments=deployments,
@@ -55,8 +55,8 @@ def join(fixed: Fixed, rows: FleetRows, unsealer: Unsealer) -> Joined:
     )
 
 
-def offer_of(config: DeploymentConfig, price: Price | None, created_at: int) -> Offer:
-    """The model that comes with a deployment."""
+def offer_of(name: str, config: DeploymentConfig, price: Price | None, created_at: int) -> Offer:
+    """The model that comes with a deployment of this name."""
     model = config.new_model
     assert model is not None
     return Offer(
@@ -108,7 +108,7 @@ def _providers(fixed: Fixed, rows: FleetRows, unsealer: Unsealer, problems: list
         pool = tuple(pools.get(provider.name, ()))
         found[provider.name] = filled(config_of(provider.name, fields, pool), on_this_machine=False)
     for config in fixed.providers.values():
-        found[config.name] = msgspec.structs.replace(config, credentials=tuple(pools[config.name]))
+        found[config.name] = filled(msgspec.structs.replace(config, credentials=tuple(pools[config.name])))
     return found
 
 

@@ -98,18 +98,26 @@ class ProviderList(Listing, frozen=True, kw_only=True):
 
 
 class TestProvider(Exact, frozen=True, gc=False, kw_only=True):
-    """`model`: its name at the provider; then a shortest call is made too, which may cost a little."""
+    """`model`: its name at the provider, to be looked for there. Nothing is asked that costs anything."""
 
     model: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+
+
+class Words(Shape, frozen=True, kw_only=True):
+    """For people, in both languages."""
+
+    en: str
+    zh: str
 
 
 class ProviderHop(Shape, frozen=True, kw_only=True):
     """One step of the way to a provider."""
 
-    name: str  # "address" "proxy" "connection" "tls" "credential" "model" …
-    ok: bool
-    took_ms: int | None
-    detail: str  # what was seen, in words for people
+    name: str  # "name", "proxy", "connect", "tls", "authentication", "model": in this order
+    outcome: Literal["ok", "failed", "skipped"]
+    ms: int | None
+    found: Words
+    next_step: Words | None
 
 
 class ProviderTest(Shape, frozen=True, kw_only=True):
@@ -119,7 +127,6 @@ class ProviderTest(Shape, frozen=True, kw_only=True):
     provider: str
     ok: bool
     hops: list[ProviderHop]
-    next_step: str | None = None  # what to do about the first hop that failed
 
 
 class CreateCredential(Exact, frozen=True, gc=False, kw_only=True):

@@ -11,7 +11,7 @@ from waystation.http.v1.control import Asked
 from waystation.providers.model import ProviderConfig
 from waystation.terms import Caller, Secret
 from waystation.wire.drills import HealthObject
-from waystation.wire.providers import ProviderHop, ProviderTest
+from waystation.wire.providers import ProviderHop, ProviderTest, Words
 
 
 def test_a_project_drills_for_itself_and_nobody_else(tmp_path: Path) -> None:
@@ -77,13 +77,14 @@ def test_a_provider_is_tested_with_all_that_it_is_reached_by(tmp_path: Path) -> 
 
         async def test_provider(config: ProviderConfig, model: str | None) -> ProviderTest:
             seen.append((config, model))
-            hop = ProviderHop(name="address", ok=False, took_ms=3, detail="no such host")
-            return ProviderTest(provider=config.name, ok=False, hops=[hop], next_step="Look at base_url.")
+            words = Words(en="No such host.", zh="没有这个主机。")
+            hop = ProviderHop(name="name", outcome="failed", ms=3, found=words, next_step=None)
+            return ProviderTest(provider="", ok=False, hops=[hop])
 
         control.test_provider = test_provider
         asked = Asked(caller=Caller("", "", ""), organization_id="", path={"provider": "blue"}, body=b'{"model": "m"}')
         report = await providers.test(control, asked)
-        assert (report.ok, report.next_step) == (False, "Look at base_url.")
+        assert (report.provider, report.ok, report.hops[0].found.en) == ("blue", False, "No such host.")
         ((config, model),) = seen
         assert (config.headers, config.credentials[0].secret, model) == ({"x-token": "t"}, Secret(SECRET), "m")
         await providers.test(control, msgspec.structs.replace(asked, body=b""))

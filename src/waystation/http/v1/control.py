@@ -23,7 +23,6 @@ from waystation.providers.model import ProviderConfig
 from waystation.terms import Caller, Model
 from waystation.wire.drills import HealthObject
 from waystation.wire.listing import Page, is_id, read_flag, read_page, read_time
-from waystation.wire.providers import ProviderTest
 
 T = TypeVar("T")
 
@@ -39,6 +38,15 @@ class Database(Protocol):
 class Clock(Protocol):
     def now_s(self) -> int: ...
     def monotonic_ns(self) -> int: ...
+
+
+class Report(Protocol):
+    """How far a request to a provider got; its hops are shaped as `wire/providers.py:ProviderHop`."""
+
+    @property
+    def ok(self) -> bool: ...
+    @property
+    def hops(self) -> Sequence[Any]: ...
 
 
 class Control(msgspec.Struct, kw_only=True):
@@ -58,7 +66,7 @@ class Control(msgspec.Struct, kw_only=True):
     prover: Prover
     follow: Callable[[], Awaitable[object]]  # has this worker know what was just changed
     # What only a process that answers calls can tell; None in others.
-    test_provider: Callable[[ProviderConfig, str | None], Awaitable[ProviderTest]] | None = None
+    test_provider: Callable[[ProviderConfig, str | None], Awaitable[Report]] | None = None
     health: Callable[[], HealthObject] | None = None
 
     async def read(self, fn: Callable[[Any], T]) -> T:

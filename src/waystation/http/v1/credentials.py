@@ -74,7 +74,7 @@ def credential_object(listed: ListedCredential) -> CredentialObject:
         source=listed.source,
         redacted=listed.redacted,
         weight=listed.weight,
-        enabled=state is None,
+        enabled=listed.enabled,
         disabled=disabled,
         problem=listed.problem,
         created_at=listed.created_at,

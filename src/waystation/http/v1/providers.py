@@ -12,6 +12,7 @@ from waystation.http.v1.control import PAGE, Asked, Control, Resource
 from waystation.wire.listing import Deleted, is_name, listing, part_of
 from waystation.wire.providers import (
     CreateProvider,
+    ProviderHop,
     ProviderList,
     ProviderObject,
     ProviderTest,
@@ -59,7 +60,9 @@ async def test(control: Control, asked: Asked) -> ProviderTest:
     config = await control.read(partial(control.fleet.providers.config, name=asked.path["provider"]))
     if control.test_provider is None:
         raise ServiceUnavailable("Providers can't be tested here: ask a server that answers calls.")
-    return await control.test_provider(config, wanted.model)
+    report = await control.test_provider(config, wanted.model)
+    hops = msgspec.convert(msgspec.to_builtins(report.hops), list[ProviderHop])
+    return ProviderTest(provider=config.name, ok=report.ok, hops=hops)
 
 
 def changed(wanted: msgspec.Struct) -> dict[str, Any]:
