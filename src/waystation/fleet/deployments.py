@@ -97,25 +97,25 @@ class Deployments:
     def _row(self, connection: Connection, ref: str) -> DeploymentRow:
         if ref in self._ground.fixed().deployments:
             raise set_in_file("deployment", ref, "deployment_id")
-        for row in store.deployments(connection):
-            if ref in (row.id, row.name):
-                return row
-        near = nearest(ref, self._names(connection))[0]
+        found = store.deployments(connection, ref=ref)
+        if found:
+            return found[0]
+        near = nearest(ref, [*self._names(), *(row.name for row in store.deployments(connection))])[0]
         raise NotFound(f"There is no deployment {ref[:128]!r}{near}.", param="deployment_id")
 
-    def _names(self, connection: Connection) -> set[str]:
+    def _names(self) -> set[str]:
+        """Those that the file has; its models' own too."""
         fixed = self._ground.fixed()
         own = {f"{facts.provider}/{facts.upstream_model or name}" for name, facts in fixed.models.items()}
-        return own | fixed.deployments.keys() | {row.name for row in store.deployments(connection)}
+        return own | fixed.deployments.keys()
 
     def _check_name_is_free(self, connection: Connection, name: str) -> None:
-        if name in self._names(connection):
+        if name in self._names() or store.deployments(connection, ref=name):
             raise already_there("deployment", name, "name")
 
     def _check_model(self, connection: Connection, config: DeploymentConfig, price: Any) -> None:
         """A new name is a new model only when that is said: it may be a slip."""
-        models = self._ground.models(connection)
-        if config.model in models:
+        if self._ground.model(connection, config.model) is not None:
             if config.new_model is not None or price is not None:
                 raise wrong(f"The model {config.model!r} is there already. Leave 'new_model' out.", "new_model")
             return
@@ -125,8 +125,9 @@ class Deployments:
         if config.model in self._ground.routes(connection):
             raise already_there("route", config.model, "model")
         if config.new_model is None:
+            near = nearest(config.model, self._ground.models(connection))[0]
             raise wrong(
-                f"There is no model {config.model!r}{nearest(config.model, models)[0]}. If it is a new one, say what it "
+                f"There is no model {config.model!r}{near}. If it is a new one, say what it "
                 'can do: "new_model": {"context_tokens_max": …, "price": …}.',
                 "model",
                 "not_found",
@@ -162,14 +163,16 @@ class Deployments:
 
     def _check(self, connection: Connection, model: str) -> None:
         """All deployments of a model together. Raises InvalidRequest."""
-        fixed, models = self._ground.fixed(), self._ground.models(connection)
-        known = {name: facts for name, facts in models.items() if name == model}
+        fixed, facts = self._ground.fixed(), self._ground.model(connection, model)
+        known = {} if facts is None else {model: facts}
         there = {row.name: row.config for row in store.deployments(connection, model=model)}
         there |= {name: config for name, config in fixed.deployments.items() if config.model == model}
         brought = any(config.new_model is not None for config in there.values())
         for config in there.values():
-            upstream = models.get(config.upstream_model or model)
-            if config.provider == ENGINE and (upstream is None or not upstream.is_local):
+            if config.provider != ENGINE:
+                continue
+            upstream = self._ground.model(connection, config.upstream_model or model)
+            if upstream is None or not upstream.is_local:
                 raise wrong("'upstream_model' is no model of this machine.", "upstream_model", "not_found")
         names = self._ground.provider_names(connection) | {ENGINE}
         refuse(check_routes({} if brought else known, there, {}, dict.fromkeys(names)))

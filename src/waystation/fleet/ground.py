@@ -1,13 +1,13 @@
 """What all verbs of a fleet stand on: the clock, ids, sealing, what the file has, and the whole picture of names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from sqlalchemy import Connection
 
 from waystation.errors import InvalidRequest
 from waystation.fleet import store
-from waystation.fleet.model import FLEET_TOPIC, Fixed
+from waystation.fleet.model import FLEET_TOPIC, DeploymentRow, Fixed
 from waystation.fleet.nouns import ModelFacts, RouteConfig
 from waystation.fleet.sealing import Sealer
 from waystation.terms import ENGINE
@@ -37,11 +37,17 @@ class Ground:
 
     def models(self, connection: Connection) -> dict[str, ModelFacts]:
         """Every model that has a deployment, by name."""
+        return self._models(connection, store.deployments(connection))
+
+    def model(self, connection: Connection, name: str) -> ModelFacts | None:
+        """One of them, without reading all."""
+        return self._models(connection, store.deployments(connection, model=name)).get(name)
+
+    def _models(self, connection: Connection, rows: Iterable[DeploymentRow]) -> dict[str, ModelFacts]:
         fixed = self.fixed()
         found = {name: ModelFacts(kind, ENGINE, name) for name, kind in store.local_models(connection)}
         found |= fixed.models
-        configs = [*fixed.deployments.values(), *(row.config for row in store.deployments(connection))]
-        for config in configs:
+        for config in (*fixed.deployments.values(), *(row.config for row in rows)):
             if config.new_model is not None:
                 facts = ModelFacts(config.new_model.kind, config.provider, config.upstream_model or config.model)
                 found.setdefault(config.model, facts)

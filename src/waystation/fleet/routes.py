@@ -34,11 +34,11 @@ class Routes:
         if name not in before and store.count(connection, tables.routes) >= ROUTES_MAX:
             raise too_many("routes", ROUTES_MAX)
         models = self._ground.models(connection)
-        known = set(
-            check_routes(models, {}, before)
-        )  # what was wrong before (the file may have changed) stands in nobody's way
-        after = check_routes(models, {}, before | {name: config})
-        refuse(each for each in after if each.topic == "routes" and (each.name == name or each not in known))
+        found = [each for each in check_routes(models, {}, before | {name: config}) if each.topic == "routes"]
+        refuse(each for each in found if each.name == name)
+        if found:  # of others: what was wrong before, since the file has changed, stands in nobody's way
+            known = set(check_routes(models, {}, before))
+            refuse(each for each in found if each not in known)
         now = self._ground.tell(connection, name)
         made_at = next((row.created_at for row in store.routes(connection) if row.name == name), now)
         row = RouteRow(name, config, made_at, now)

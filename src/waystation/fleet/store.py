@@ -132,11 +132,14 @@ def enable_credential(connection: Connection, id_: str) -> bool:
 # -- deployments and routes
 
 
-def deployments(connection: Connection, *, model: str | None = None) -> list[DeploymentRow]:
+def deployments(connection: Connection, *, model: str | None = None, ref: str | None = None) -> list[DeploymentRow]:
+    """By id. `model`: only its; `ref`: only the one of this id or name."""
     c = tables.deployments.c
     query = select(tables.deployments).order_by(c.id)
     if model is not None:
         query = query.where(c.model == model)
+    if ref is not None:
+        query = query.where((c.id == ref) | (c.name == ref))
     found = []
     for row in connection.execute(query):
         config = msgspec.json.decode(row.config, type=dict[str, Any])
