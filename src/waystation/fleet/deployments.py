@@ -11,8 +11,8 @@ from waystation.catalogue.book.lookup import known_price
 from waystation.errors import NotFound, PriceMissing
 from waystation.fleet import store
 from waystation.fleet.ground import Ground, already_there, in_use, set_in_file, too_many
-from waystation.fleet.model import DEPLOYMENTS_MAX, DEPLOYMENTS_PER_MODEL_MAX, DeploymentRow, Source
-from waystation.fleet.nouns import DeploymentConfig, NewModel, check_routes, nearest
+from waystation.fleet.model import DEPLOYMENTS_MAX, DEPLOYMENTS_PER_MODEL_MAX, DeploymentRow, Source, config_of
+from waystation.fleet.nouns import DeploymentConfig, NewModel, check_routes, filled, nearest
 from waystation.fleet.providers import Providers
 from waystation.fleet.routes import named_by
 from waystation.fleet.rules import check_long_name, refuse, wrong
@@ -152,7 +152,8 @@ class Deployments:
                 raise wrong(f"'new_model.price' {error}.", "new_model.price") from None
         config, provider = row.config, self._providers.one(connection, row.config.provider)
         upstream = config.upstream_model or config.model
-        price = known_price(provider.name, provider.fields.base_url, upstream, self._ground.clock.now_s(), None)
+        base_url = filled(config_of(provider.name, provider.fields, ())).base_url
+        price = known_price(provider.name, base_url, upstream, self._ground.clock.now_s(), None)
         if price is None:
             raise PriceMissing(
                 f"Nobody has said what {upstream!r} costs at {provider.name!r}. "
