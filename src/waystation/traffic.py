@@ -18,7 +18,6 @@ from waystation.providers.gemini.provider import Gemini
 from waystation.providers.model import ProviderConfig
 from waystation.providers.openai.provider import OpenAI
 from waystation.providers.probing import Report, probe, try_provider
-from waystation.providers.probing_words import Words as Spoken
 from waystation.providers.static.replies import Replies
 from waystation.routing.probing import Prober
 from waystation.routing.router import Router
@@ -30,7 +29,6 @@ from waystation.runtime.http_client import HttpClient
 from waystation.runtime.http_clients import Clients
 from waystation.terms import ENGINE, Model
 from waystation.wire.drills import CredentialHealth, DeploymentHealth, HealthObject
-from waystation.wire.providers import ProviderHop, ProviderTest, Words
 
 REFUSALS_AT_ONCE_MAX = 64
 """Refused credentials that are being written down."""
@@ -146,9 +144,9 @@ class Traffic:
         ]
         return HealthObject(at=self._clock.now_s(), deployments=deployments, credentials=credentials)
 
-    async def test(self, config: ProviderConfig, model: str | None) -> ProviderTest:
+    async def test(self, config: ProviderConfig, model: str | None) -> Report:
         """How far a request to a provider gets."""
-        return _told(await try_provider(config, self._clients, model=model))
+        return await try_provider(config, self._clients, model=model)
 
     # -- beside the calls
 
@@ -188,22 +186,3 @@ class Traffic:
                 lambda connection: self._fleet.refuse_credential(connection, credential_id, provider, detail, shown),
                 durable=True,
             )
-
-
-def _told(report: Report) -> ProviderTest:
-    """A report as the control plane shows it."""
-
-    def words(said: Spoken | None) -> Words | None:
-        return None if said is None else Words(en=said.en, zh=said.zh)
-
-    hops = [
-        ProviderHop(
-            name=hop.name,
-            outcome=hop.outcome,
-            ms=hop.ms,
-            found=Words(en=hop.found.en, zh=hop.found.zh),
-            next_step=words(hop.next_step),
-        )
-        for hop in report.hops
-    ]
-    return ProviderTest(provider=report.provider, ok=report.ok, hops=hops)

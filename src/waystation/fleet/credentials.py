@@ -14,9 +14,8 @@ from waystation.fleet.model import (
     CredentialState,
     Source,
 )
-from waystation.fleet.nouns import nearest
 from waystation.fleet.registry import credential_of, place_of
-from waystation.fleet.rules import check_name, check_secret, check_weight, redacted
+from waystation.fleet.rules import check_name, check_secret, check_weight, near, redacted
 from waystation.terms import Credential, Secret
 
 REFUSED = "credential_refused"  # the kind of the notice
@@ -50,7 +49,7 @@ class Credentials:
         check_weight(weight)
         names = self._ground.provider_names(connection)
         if provider not in names:
-            raise NotFound(f"There is no provider {provider[:100]!r}{nearest(provider, names)[0]}.", param="provider")
+            raise NotFound(f"There is no provider {provider[:100]!r}{near(provider, names)}.", param="provider")
         self._check_name_is_free(connection, provider, checked)
         mine = tables.credentials.c.provider == provider
         if store.count(connection, tables.credentials, mine) >= CREDENTIALS_PER_PROVIDER_MAX:

@@ -12,10 +12,10 @@ from waystation.errors import NotFound, PriceMissing
 from waystation.fleet import store
 from waystation.fleet.ground import Ground, already_there, in_use, set_in_file, too_many
 from waystation.fleet.model import DEPLOYMENTS_MAX, DEPLOYMENTS_PER_MODEL_MAX, DeploymentRow, Source, config_of
-from waystation.fleet.nouns import DeploymentConfig, NewModel, check_routes, filled, nearest
+from waystation.fleet.nouns import DeploymentConfig, NewModel, check_routes, filled
 from waystation.fleet.providers import Providers
 from waystation.fleet.routes import named_by
-from waystation.fleet.rules import check_long_name, refuse, wrong
+from waystation.fleet.rules import check_long_name, near, refuse, wrong
 from waystation.metering.price_reading import read_price, read_price_text
 from waystation.metering.price_text import written_price
 from waystation.terms import ENGINE, Price
@@ -100,8 +100,8 @@ class Deployments:
         found = store.deployments(connection, ref=ref)
         if found:
             return found[0]
-        near = nearest(ref, [*self._names(), *(row.name for row in store.deployments(connection))])[0]
-        raise NotFound(f"There is no deployment {ref[:128]!r}{near}.", param="deployment_id")
+        close = near(ref, [*self._names(), *(row.name for row in store.deployments(connection))])
+        raise NotFound(f"There is no deployment {ref[:128]!r}{close}.", param="deployment_id")
 
     def _names(self) -> set[str]:
         """Those that the file has; its models' own too."""
@@ -125,9 +125,9 @@ class Deployments:
         if config.model in self._ground.routes(connection):
             raise already_there("route", config.model, "model")
         if config.new_model is None:
-            near = nearest(config.model, self._ground.models(connection))[0]
+            close = near(config.model, self._ground.models(connection))
             raise wrong(
-                f"There is no model {config.model!r}{near}. If it is a new one, say what it "
+                f"There is no model {config.model!r}{close}. If it is a new one, say what it "
                 'can do: "new_model": {"context_tokens_max": …, "price": …}.',
                 "model",
                 "not_found",

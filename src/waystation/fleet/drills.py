@@ -17,8 +17,7 @@ from waystation.fleet.model import (
     Drill,
     DrillKind,
 )
-from waystation.fleet.nouns import nearest
-from waystation.fleet.rules import wrong
+from waystation.fleet.rules import near, wrong
 from waystation.terms import ENGINE
 
 
@@ -44,7 +43,7 @@ class Drills:
             raise wrong(f"'seconds' is from 1 to {DRILL_S_MAX}: a drill ends by itself.", "seconds")
         known = set(self._subjects(connection, kind)) | (set(deployments) if kind == "deployment" else set())
         if subject not in known:
-            raise NotFound(f"There is no {kind} {subject[:128]!r}{nearest(subject, known)[0]}.", param=kind)
+            raise NotFound(f"There is no {kind} {subject[:128]!r}{near(subject, known)}.", param=kind)
         now = self._ground.clock.now_s()
         store.forget_drills(connection, now - DRILLS_KEPT_S)
         mine = [drill for drill in store.drills(connection, now) if drill.project_id == project_id]

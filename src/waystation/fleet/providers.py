@@ -18,9 +18,8 @@ from waystation.fleet.model import (
     Source,
     fields_of,
 )
-from waystation.fleet.nouns import nearest
 from waystation.fleet.registry import join, opened
-from waystation.fleet.rules import check_fields, private_parts, shown
+from waystation.fleet.rules import check_fields, near, private_parts, shown
 from waystation.providers.model import ProviderConfig
 
 _SEALED = ("proxy", "headers", "client_key_file")
@@ -98,8 +97,8 @@ class Providers:
             raise set_in_file("provider", name, "name")
         found = store.providers(connection, name)
         if not found:
-            near = nearest(name, self._ground.provider_names(connection))[0]
-            raise NotFound(f"There is no provider {name[:100]!r}{near}.", param="name")
+            close = near(name, self._ground.provider_names(connection))
+            raise NotFound(f"There is no provider {name[:100]!r}{close}.", param="name")
         return found[0]
 
     def _known(self, row: ProviderRow, changes: Mapping[str, Any]) -> ProviderFields:

@@ -10,7 +10,15 @@ import msgspec
 
 from waystation.catalogue.build import Offer
 from waystation.errors import ServiceUnavailable
-from waystation.fleet.model import CredentialRow, Fixed, FleetRows, ProviderFields, ProviderRow, config_of
+from waystation.fleet.model import (
+    CredentialRow,
+    DeploymentRow,
+    Fixed,
+    FleetRows,
+    ProviderFields,
+    ProviderRow,
+    config_of,
+)
 from waystation.fleet.nouns import DeploymentConfig, RouteConfig, filled
 from waystation.fleet.rules import with_private
 from waystation.metering.price_reading import read_price
@@ -36,7 +44,8 @@ def join(fixed: Fixed, rows: FleetRows, unsealer: Unsealer) -> Joined:
     """The file's win where a row has the same name, which was free when the row was made."""
     problems: list[str] = []
     providers = _providers(fixed, rows, unsealer, problems)
-    deployments, offers = dict(fixed.deployments), {}
+    deployments = dict(fixed.deployments)
+    offers: dict[str, Offer] = {}
     for row in rows.deployments:
         if row.config.provider != ENGINE and row.config.provider not in providers:
             problems.append(f"deployment {row.name}: there is no provider {row.config.provider}")
@@ -44,8 +53,9 @@ def join(fixed: Fixed, rows: FleetRows, unsealer: Unsealer) -> Joined:
             problems.append(f"deployment {row.name}: the file has one of this name")
         else:
             deployments[row.name] = row.config
-            if row.config.new_model is not None and row.config.model not in fixed.models:
-                offers[row.config.model] = offer_of(row.name, row.config, read_price(row.price), row.created_at)
+            offer = _offer(row, problems)
+            if offer is not None and row.config.model not in fixed.models:
+                offers[row.config.model] = offer
     return Joined(
         providers=providers,
         deployments=deployments,
@@ -55,10 +65,22 @@ def join(fixed: Fixed, rows: FleetRows, unsealer: Unsealer) -> Joined:
     )
 
 
-def offer_of(name: str, config: DeploymentConfig, price: Price | None, created_at: int) -> Offer:
-    """The model that comes with a deployment of this name."""
+def _offer(row: DeploymentRow, problems: list[str]) -> Offer | None:
+    if row.config.new_model is None:
+        return None
+    try:
+        price = read_price(row.price)
+    except ValueError as error:  # never without a price: unknown is not free
+        problems.append(f"deployment {row.name}: the price of {row.config.model} {error}")
+        return None
+    return offer_of(row.name, row.config, price, row.created_at)
+
+
+def offer_of(name: str, config: DeploymentConfig, price: Price | None, created_at: int) -> Offer | None:
+    """The model that comes with a deployment of this name; None when it brings none."""
     model = config.new_model
-    assert model is not None
+    if model is None:
+        return None
     return Offer(
         config.model,
         model.kind,

@@ -10,8 +10,8 @@ from waystation.errors import NotFound
 from waystation.fleet import store
 from waystation.fleet.ground import Ground, in_use, set_in_file, too_many
 from waystation.fleet.model import ROUTES_MAX, RouteRow, Source
-from waystation.fleet.nouns import RouteConfig, check_routes, nearest
-from waystation.fleet.rules import check_long_name, refuse
+from waystation.fleet.nouns import RouteConfig, check_routes
+from waystation.fleet.rules import check_long_name, near, refuse
 
 
 class ListedRoute(msgspec.Struct, frozen=True):
@@ -69,8 +69,8 @@ class Routes:
         rows = store.routes(connection)
         found = next((row for row in rows if row.name == name), None)
         if found is None:
-            near = nearest(name, [row.name for row in rows])[0]
-            raise NotFound(f"There is no route {name[:128]!r}{near}.", param="name")
+            close = near(name, [row.name for row in rows])
+            raise NotFound(f"There is no route {name[:128]!r}{close}.", param="name")
         return found
 
     def _check_not_in_file(self, name: str) -> None:

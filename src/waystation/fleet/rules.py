@@ -4,20 +4,22 @@ Each rule raises InvalidRequest with the `param` and what to do.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
 from waystation.errors import InvalidRequest
 from waystation.fleet.model import ProviderFields, config_of
-from waystation.fleet.nouns import NAME, Problem, check_provider
+from waystation.fleet.nouns import NAME, Problem, check_provider, nearest
 
 PATH_CHARS_MAX = 1_000
 SECRET_CHARS_MAX = 8_192
 WEIGHT_MAX = 1_000
 REDACTED_FROM_CHARS = 16  # a shorter secret is not shown in part
 HIDDEN = "***"
+NAME_CHARS_MAX = 128
+NEAR_NAMES_MAX = 1_000
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
@@ -27,6 +29,11 @@ _FILES = ("ca_file", "client_cert_file", "client_key_file")
 
 def wrong(message: str, param: str | None, code: str = "invalid_value") -> InvalidRequest:
     return InvalidRequest(message, param=param, code=code)
+
+
+def near(name: str, known: Collection[str]) -> str:
+    """'; did you mean …?' when a known name is close, else ''. Looked for only where that is quickly done."""
+    return nearest(name, known)[0] if len(name) <= NAME_CHARS_MAX and len(known) <= NEAR_NAMES_MAX else ""
 
 
 def refuse(problems: Iterable[Problem]) -> None:

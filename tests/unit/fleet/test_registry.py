@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+from msgspec import structs
+
 from tests.unit.fleet.fleet_stand import SECRET, FleetStand, fleet_stand
+from waystation.catalogue.routing_model import PRESETS
+from waystation.fleet import store
 from waystation.fleet.model import Fixed, ProviderFields
 from waystation.fleet.nouns import DeploymentConfig, ModelFacts, NewModel, RouteConfig
 from waystation.providers.model import ProviderConfig
@@ -105,4 +109,14 @@ def test_a_preset_brings_its_url(tmp_path: Path) -> None:
     with fleet_stand(tmp_path) as s:
         s.do(lambda c: s.fleet.providers.create(c, "ds", ProviderFields(preset="deepseek")))
         joined = s.fleet.join(s.do(s.fleet.load))
-    assert joined.providers["ds"].base_url == "https://api.deepseek.com/v1"
+    assert joined.providers["ds"].base_url == PRESETS["deepseek"].base_url != ""
+
+
+def test_a_model_whose_price_is_lost_is_not_offered_for_nothing(tmp_path: Path) -> None:
+    with fleet_stand(tmp_path, FIXED) as s:
+        furnish(s)
+        (row,) = s.do(store.deployments)
+        s.do(lambda c: store.put_deployment(c, structs.replace(row, price=None)))
+        joined = s.fleet.join(s.do(s.fleet.load))
+    assert joined.offers == {}
+    assert [problem.startswith("deployment blue/m: the price of m is None") for problem in joined.problems] == [True]

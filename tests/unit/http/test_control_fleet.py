@@ -351,3 +351,17 @@ def test_a_change_is_told_to_all_workers(tmp_path: Path) -> None:
         ]
 
     stand(tmp_path, story)
+
+
+def test_a_name_that_nothing_can_have_is_not_found(tmp_path: Path) -> None:
+    async def story(s: Stand) -> None:
+        await provider(s)
+        names = ("%00", "%ff", "%ed%a0%80", "x" * 4_000, "..%2f..", "%e4%bd%a0", "'; DROP TABLE providers; --")
+        for base, method in ((P, "GET"), (P, "DELETE"), (C, "POST"), (D, "DELETE"), (R, "GET"), (R, "DELETE")):
+            for name in names:
+                said = await s.ask(method, f"{base}/{name}", {} if method == "POST" else None)
+                assert said.status == 404, (method, base, name, said)
+        assert len((await s.get(P))["data"]) == 1
+        assert (await s.ask("POST", f"{R}/%00", {"alias_of": "m"})).error == (400, "invalid_value", "name")
+
+    stand(tmp_path, story)
