@@ -67,7 +67,7 @@ def read_batch(data: bytes, size: int) -> Batch:
     """The answer to a request for `size` texts. Raises BadAnswer."""
     try:
         batch = _batch.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadAnswer(f"{len(data)} bytes are no embeddings: {type(error).__name__}") from None
     if len(batch.embeddings) != size:
         raise BadAnswer(f"{len(batch.embeddings)} embeddings for {size} texts")
@@ -75,24 +75,20 @@ def read_batch(data: bytes, size: int) -> Batch:
 
 
 def written(batches: Sequence[Batch], request: Request, model: str) -> Done:
-    """OpenAI's answer. Its usage comes at its end, so that one which only the ledger knows can still be in it."""
+    """OpenAI's answer; without a usage where not all batches told one: the ledger counts then."""
     vectors = [vector.values for batch in batches for vector in batch.embeddings]
     as_text = request.encoding_format == "base64"
     data = [
         {"object": "embedding", "index": index, "embedding": _as_base64(vector) if as_text else vector}
         for index, vector in enumerate(vectors)
     ]
-    body = msgspec.json.encode({"object": "list", "data": data, "model": model})[:-1]
+    body: dict[str, Any] = {"object": "list", "data": data, "model": model}
     counts = [batch.tokens for batch in batches]
     tokens = None if None in counts else sum(count for count in counts if count is not None)
     if tokens is None or tokens > _TOKENS_MAX:
-        return Done(body, None, tail=_usage)
-    usage = Usage(tokens)
-    return Done(body + _usage(usage), usage)
-
-
-def _usage(usage: Usage) -> bytes:
-    return b',"usage":{"prompt_tokens":%d,"total_tokens":%d}}' % (usage.input_tokens, usage.input_tokens)
+        return Done(msgspec.json.encode(body), None)
+    body["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return Done(msgspec.json.encode(body), Usage(tokens))
 
 
 def _as_base64(vector: list[float]) -> str:
