@@ -83,6 +83,20 @@ async def ask(
         ) from None
 
 
+async def whole(line: Line, path: str, headers: Headers, body: bytes, refused: Refused, *, model: str) -> bytes:
+    """POST `body` to `path` and return the answer's. For what is no text. Raises an ApiError with its blame."""
+    try:
+        response = await line.http.request(line.origin, "POST", line.origin.path + path, headers, body, line.timeouts)
+        try:
+            if response.status != 200:
+                raise refused(response.status, response.headers, await refusal_body(response))
+            return await response.read(ANSWER_BYTES_MAX)
+        finally:
+            response.close()
+    except HttpFault as error:
+        raise fault(error, model) from error
+
+
 def _last(reader: Reader) -> list[Saying]:
     """What is said at the end of an answer whose connection broke. Raises Disconnected unless it was whole."""
     try:

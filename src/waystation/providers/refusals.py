@@ -138,7 +138,7 @@ class _Said:
         self.status: int | None = None
         try:
             error = msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
         if isinstance(error, list) and error:
             error = error[0]  # Google's compatible endpoint

@@ -197,3 +197,8 @@ def test_an_error_with_a_200_still_has_a_meaning(body: Any, status: int) -> None
 )
 def test_each_fault_of_the_way_has_its_meaning(error: HttpFault, status: int) -> None:
     assert fault(error, "mine").status == status
+
+
+def test_a_refusal_of_no_utf_8_has_its_status_alone() -> None:
+    assert type(refused(400, b'{"error":{"message":"\x80"}}')) is UpstreamRejected
+    assert status_in(b'{"error":{"message":"\x80"}}') == 502

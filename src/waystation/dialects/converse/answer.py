@@ -150,7 +150,7 @@ class ConverseWholeReader:
         data = b"".join(self._pieces)
         try:
             whole = _whole.decode(data)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadAnswer(f"{len(data)} bytes are no answer of Converse: {type(error).__name__}") from None
         sayings: list[Saying] = [Begun()]
         calls = 0
@@ -203,7 +203,7 @@ class ConverseStreamReader(StreamReader[Message]):
             raise _failure(event, kind)
         try:
             self._read_event(event.headers.get(":event-type", ""), event.payload, sayings)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadAnswer(f"an event of {len(event.payload)} bytes is none: {type(error).__name__}") from None
 
     def _read_event(self, kind: str, payload: bytes, sayings: list[Saying]) -> None:
@@ -248,7 +248,7 @@ def _failure(event: Message, kind: str | None) -> ErrorInAnswer | BadAnswer:
     """An exception of the service's (its body is the payload with the type in it), or an error of the protocol's."""
     if kind == "exception":
         said: Any = {}
-        with suppress(msgspec.DecodeError, RecursionError):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             said = msgspec.json.decode(event.payload)
         said = said if isinstance(said, dict) else {}
         return ErrorInAnswer(msgspec.json.encode(said | {"__type": event.headers.get(":exception-type", "")}))
@@ -276,7 +276,7 @@ def read_usage(raw: bytes, tier: _Tier | None = None) -> Usage | None:
     """
     try:
         said = _usage.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     input_tokens = said.inputTokens + said.cacheReadInputTokens + said.cacheWriteInputTokens
     if input_tokens > TOKENS_MAX:

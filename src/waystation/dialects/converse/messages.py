@@ -104,6 +104,8 @@ def _image(image: Image, notes: Notes) -> dict[str, Any]:
     kind = _IMAGES.get(media_type(image) or f"image/{(image.url or '').rpartition('.')[2].lower()}")
     if kind is None:
         raise notes.refusal("turns", "This model takes images in PNG, JPEG, GIF and WebP, with their media type.")
+    if image.detail not in (None, "auto"):
+        notes.ignore("detail")
     return {"image": {"format": kind, "source": _source(image, notes)}}
 
 
@@ -144,7 +146,7 @@ def _arguments(text: str) -> Any:
     """They must be an object; what another model made of them may be none."""
     try:
         arguments = msgspec.json.decode(text) if text.strip() else {}
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         arguments = text
     return arguments if isinstance(arguments, dict) else {"input": arguments}
 

@@ -142,7 +142,7 @@ class GeminiReader(StreamReader[bytes]):
             return
         try:
             answer = _answer.decode(event)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadAnswer(f"{len(event)} bytes are no GenerateContentResponse: {type(error).__name__}") from None
         if answer.error != _NULL:
             raise ErrorInAnswer(event)
@@ -200,7 +200,7 @@ def read_usage(raw: bytes) -> Usage | None:
     """
     try:
         said = _usage.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     input_tokens = said.promptTokenCount + said.toolUsePromptTokenCount
     output_tokens = said.candidatesTokenCount + said.thoughtsTokenCount

@@ -121,7 +121,7 @@ def _arguments(text: str) -> Any:
     """They must be an object; what another model made of them may be none."""
     try:
         arguments = msgspec.json.decode(text) if text.strip() else {}
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         arguments = text
     return arguments if isinstance(arguments, dict) else {"input": arguments}
 

@@ -37,7 +37,7 @@ def read_secret(secret: Secret) -> Keys | str:
 def _from_json(text: str) -> Keys:
     try:
         said: Any = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ValueError(f"this credential of Bedrock is no valid JSON; give it {_WORDS}") from None
     found = {part: next((said[name] for name in names if said.get(name)), None) for part, names in _NAMES.items()}
     return _checked(found["access"], found["secret"], found["token"])

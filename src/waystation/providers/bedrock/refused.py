@@ -71,7 +71,7 @@ def bedrock_refused(
 
 def _said(headers: Mapping[bytes, bytes], body: bytes) -> _Said:
     said: Any = None
-    with suppress(msgspec.DecodeError, RecursionError):
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = msgspec.json.decode(body)
     said = said if isinstance(said, dict) else {}
     name = headers.get(b"x-amzn-errortype", b"").decode("latin-1") or str(said.get("__type") or said.get("code") or "")

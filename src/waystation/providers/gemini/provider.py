@@ -12,11 +12,12 @@ from waystation.dialects.gemini.answer import GeminiReader
 from waystation.dialects.gemini.contents import takes_url
 from waystation.dialects.gemini.request import gemini_body
 from waystation.dialects.mapping import Notes
-from waystation.dialects.saying import Saying
+from waystation.dialects.saying import BadAnswer, Saying
 from waystation.errors import UpstreamFailed
 from waystation.gateway.call import Call
 from waystation.providers import asking
 from waystation.providers.fetching import Fetch, brought
+from waystation.providers.gemini.embeddings import TEXTS_MAX, Batch, bodies, read_batch, written
 from waystation.providers.gemini.refused import gemini_refused
 from waystation.providers.model import ProviderConfig
 from waystation.providers.refusals import blamed
@@ -29,8 +30,8 @@ BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
 class Gemini:
     """A configured provider. `fetch` brings files that callers name by URL."""
 
-    native: Collection[tuple[Dialect, Operation]] = ()
-    operations: Collection[Operation] = (Operation.CHAT,)
+    native: Collection[tuple[Dialect, Operation]] = ((Dialect.OPENAI, Operation.EMBEDDINGS),)
+    operations: Collection[Operation] = (Operation.CHAT, Operation.EMBEDDINGS)
 
     def __init__(
         self,
@@ -50,9 +51,23 @@ class Gemini:
         self._now_s = now_s
         self._headers = {credential: _headers(credential, config.headers) for credential in self.credentials}
 
-    def send(self, call: Call, target: Target) -> AsyncGenerator[Event]:
-        """Nothing is native here: every call comes through `tell`. Raises UpstreamFailed."""
-        raise UpstreamFailed(f"The provider of the model `{target.model.name}` was asked in another's dialect.")
+    async def send(self, call: Call, target: Target) -> AsyncGenerator[Event]:
+        """Embeddings, which are no text and have no other dialect. Raises an ApiError with its blame."""
+        name, model = target.model.name, target.deployment.upstream_model
+        if call.operation is not Operation.EMBEDDINGS:
+            raise UpstreamFailed(f"The provider of the model `{name}` was asked in another's dialect.")
+        path, headers, refused = path_of(model, "batchEmbedContents"), self._shown(target), self._refused(target)
+        batches: list[Batch] = []
+        left = len(call.request.inputs)
+        for body in bodies(call.request, model if "/" in model else f"models/{model}"):
+            data = await asking.whole(self._line, path, headers, body, refused, model=name)
+            try:
+                batches.append(read_batch(data, min(left, TEXTS_MAX)))
+            except BadAnswer as error:
+                words = f"The provider of the model `{name}` sent what is no answer."
+                raise UpstreamFailed(words, detail=str(error)) from None
+            left -= TEXTS_MAX
+        yield written(batches, call.request, name)
 
     async def tell(self, ask: Ask, target: Target, call: Call) -> AsyncGenerator[Saying]:
         """The answer. Raises an ApiError with its blame; Unsupported for what the API can't say."""
@@ -63,14 +78,19 @@ class Gemini:
         notes = Notes(call.dialect)
         body = gemini_body(await brought(ask, self._fetch, takes_url), model, notes)
         call.ignored, call.mapped = tuple(notes.ignored), tuple(notes.mapped)
-        secret = target.credential.secret.reveal() if target.credential.secret is not None else ""
-        refused = partial(gemini_refused, model=name, secret=secret, now_s=self._now_s())
-        headers = self._headers.get(target.credential) or _headers(target.credential, self._given)
+        headers, refused = self._shown(target), self._refused(target)
         path = path_of(model, "streamGenerateContent?alt=sse" if ask.stream else "generateContent")
         reader = GeminiReader(stream=ask.stream)
         async with aclosing(asking.ask(self._line, path, headers, body, reader, refused, model=name)) as sayings:
             async for saying in sayings:
                 yield saying
+
+    def _shown(self, target: Target) -> Headers:
+        return self._headers.get(target.credential) or _headers(target.credential, self._given)
+
+    def _refused(self, target: Target) -> asking.Refused:
+        secret = target.credential.secret.reveal() if target.credential.secret is not None else ""
+        return partial(gemini_refused, model=target.model.name, secret=secret, now_s=self._now_s())
 
 
 def path_of(model: str, verb: str) -> str:

@@ -66,7 +66,7 @@ def gemini_refused(
 def _said(body: bytes) -> _Error:
     try:
         return _bodies.decode(body)[0].error if body.lstrip().startswith(b"[") else _body.decode(body).error
-    except (msgspec.DecodeError, RecursionError, IndexError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError):
         return _Error()
 
 

@@ -197,6 +197,10 @@ def test_leaving_cancels_upstream() -> None:
 
 def test_a_call_as_it_came_is_not_taken() -> None:
     gemini = make(ProviderConfig(name="there", kind="gemini", credentials=(credential(),)), None)
-    assert gemini.native == ()
+
+    async def run() -> None:
+        async for _ in gemini.send(call(), target(MODEL, credential())):
+            pass
+
     with pytest.raises(UpstreamFailed):
-        gemini.send(call(), target(MODEL, credential()))
+        asyncio.run(run())
