@@ -31,6 +31,10 @@ them off. This page is printed by `python -m waystation.catalogue.parameters_pag
 _HEAD = {"en": "| parameter | what becomes of it |", "zh": "| 参数 | 如何处理 |"}
 _AT = {"en": "At {presets}", "zh": "适用于 {presets}"}
 _MODELS = {"en": ", models `{models}`", "zh": ",模型 `{models}`"}
+_WHOLE = {
+    "en": "Where an answer is not streamed, and the caller doesn't say otherwise: {members}.",
+    "zh": "非流式请求且调用方未指定时:{members}。",
+}
 _SOURCE = {"en": "Source: <{source}>, read on {read_on}.", "zh": "来源:<{source}>,{read_on} 查阅。"}
 
 
@@ -43,8 +47,13 @@ def _section(rules: RuleSet, language: Language) -> str:
     where = _AT[language].format(presets=", ".join(f"`{preset}`" for preset in rules.presets))
     if rules.models != ".*":
         where += _MODELS[language].format(models=rules.models.replace("|", "\\|"))
-    lines = [f"## {rules.name}", "", where + ("." if language == "en" else "。"), "", _HEAD[language], "| --- | --- |"]
-    lines += [f"| `{rule.parameter}` | {fate(rule, language)} |" for rule in rules.rules]
+    lines = [f"## {rules.name}", "", where + ("." if language == "en" else "。")]
+    if rules.rules:
+        lines += ["", _HEAD[language], "| --- | --- |"]
+        lines += [f"| `{rule.parameter}` | {fate(rule, language)} |" for rule in rules.rules]
+    if rules.whole:
+        members = ", ".join(f"`{name}: {_json(value)}`" for name, value in rules.whole.items())
+        lines += ["", _WHOLE[language].format(members=members)]
     if rules.source:
         lines += ["", _SOURCE[language].format(source=rules.source, read_on=rules.read_on)]
     return "\n".join([*lines, ""])
