@@ -43,6 +43,7 @@ class RuleSet(msgspec.Struct, frozen=True):
     models: str = ".*"
     source: str = ""
     read_on: str = ""  # the day on which the source said so
+    whole: dict[str, Any] = {}  # set where an answer is not streamed and the caller doesn't say it
 
 
 class Told(NamedTuple):
@@ -55,11 +56,13 @@ class Told(NamedTuple):
 class Rules:
     """The rules of one deployment. `affected`: parameters that they say something about."""
 
-    __slots__ = ("_rules", "affected")
+    __slots__ = ("_rules", "_whole", "affected")
 
-    def __init__(self, rules: Mapping[str, Rule]) -> None:
+    def __init__(self, rules: Mapping[str, Rule], whole: Mapping[str, Any] | None = None) -> None:
         self._rules = dict(rules)
-        self.affected = frozenset(rules)
+        self._whole = dict(whole or {})
+        # What is set in whole answers hangs on no parameter: every chat has messages.
+        self.affected = frozenset(rules) | ({"messages"} if self._whole else frozenset())
 
     def apply(self, members: dict[str, Any]) -> Told:
         """Change the members of a request's body (values, or their JSON as Raw) to what the upstream takes.
@@ -69,9 +72,12 @@ class Rules:
         ignored: list[str] = []
         mapped: list[str] = []
         effort = _value(members.get("reasoning_effort"))
-        for name in [name for name in members if name in self.affected]:
+        for name in [name for name in members if name in self._rules]:
             if name in members:  # an earlier rule may have taken it
                 _apply(self._rules[name], members, effort, ignored, mapped)
+        if self._whole and not _value(members.get("stream")):
+            for name, value in self._whole.items():
+                members.setdefault(name, value)
         return Told(tuple(ignored), tuple(mapped))
 
 
@@ -151,10 +157,12 @@ class Table:
         chosen = self._by_name.get(name)
         found = (chosen,) if chosen is not None else self.matching(preset, upstream_model)
         rules: dict[str, Rule] = {}
+        whole: dict[str, Any] = {}
         for each in found:
+            whole = {**each.whole, **whole}
             for rule in each.rules:
                 rules.setdefault(rule.parameter, rule)
-        return Rules(rules) if rules else NO_RULES
+        return Rules(rules, whole) if rules or whole else NO_RULES
 
     def matching(self, preset: str, upstream_model: str) -> tuple[RuleSet, ...]:
         model = upstream_model.lower()

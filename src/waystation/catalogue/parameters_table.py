@@ -124,6 +124,15 @@ SETS = (
     RuleSet("openai", ("openai", "azure"), _drop("top_k"), source=CHAT_URL, read_on=READ_ON),
     # -- in China
     RuleSet(
+        "dashscope-open",  # the open models think unless told otherwise, and then answer only in streams
+        ("dashscope", "dashscope-intl"),
+        (),
+        r"qwen3-[\d.]+b(-a\d+b)?",
+        "https://www.alibabacloud.com/help/en/model-studio/qwen-api-via-openai-chat-completions",
+        READ_ON,
+        {"enable_thinking": False},
+    ),
+    RuleSet(
         "dashscope-thinking",
         ("dashscope", "dashscope-intl"),
         (BUDGETS,),

@@ -64,6 +64,25 @@ def test_a_rule_does_what_it_says(
     assert applied(ruled(rule), **members) == (sent, ignored, mapped)
 
 
+@pytest.mark.parametrize(
+    ("members", "thinks"),
+    [
+        ({}, False),
+        ({"stream": None}, False),
+        ({"stream": True}, None),
+        ({"enable_thinking": True}, True),
+        ({"reasoning_effort": "high"}, True),
+    ],
+)
+def test_models_that_think_only_in_streams_are_told_not_to_elsewhere(
+    members: dict[str, Any], thinks: bool | None
+) -> None:
+    rules = rules_for("dashscope", "Qwen3-32B")
+    assert not rules.affected.isdisjoint({"messages"})
+    assert applied(rules, messages=[], **members)[0].get("enable_thinking") == thinks
+    assert "enable_thinking" not in applied(rules_for("dashscope", "qwen3-32b-thinking-2507"), messages=[])[0]
+
+
 def test_what_is_refused_names_its_parameter() -> None:
     with pytest.raises(Unsupported) as caught:
         applied(ruled(Rule("n", refuse=True, passes=(1,))), n=2)
