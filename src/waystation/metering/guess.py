@@ -5,8 +5,12 @@ from typing import Any
 
 import msgspec
 
-_REQUEST_FIELDS = ("messages", "prompt", "input", "tools", "functions")
-_SKIPPED = frozenset({"image_url", "input_audio", "file", "type", "id", "tool_call_id"})  # bytes and names, no words
+_REQUEST_FIELDS = ("system", "messages", "prompt", "input", "tools", "functions")
+# Bytes and names, no words.
+_SKIPPED = frozenset(
+    {"image_url", "input_audio", "file", "type", "id", "tool_call_id", "tool_use_id", "cache_control", "signature"}
+)
+_WORDLESS_TYPES = ("base64", "url", "redacted_thinking")  # where Anthropic has bytes, a link or a secret
 _DEPTH_MAX = 64
 
 
@@ -24,9 +28,10 @@ def given_token_ids(body: bytes) -> int:
 
 def answer_text(body: bytes) -> str:
     """What the model said, of an answer that is not streamed: all choices, tool calls included."""
-    choices = _decoded(body).get("choices")
-    if not isinstance(choices, list):
-        return ""
+    answer = _decoded(body)
+    choices = answer.get("choices")
+    if not isinstance(choices, list):  # a message of Anthropic's has blocks
+        return "\n".join(_texts(answer.get("content"), _DEPTH_MAX))
     said = [choice.get("message", choice.get("text")) for choice in choices if isinstance(choice, dict)]
     return "\n".join(_texts(said, _DEPTH_MAX))
 
@@ -45,7 +50,7 @@ def _texts(value: object, depth: int) -> Iterator[str]:
     elif depth > 0 and isinstance(value, list):
         for part in value:
             yield from _texts(part, depth - 1)
-    elif depth > 0 and isinstance(value, dict):
+    elif depth > 0 and isinstance(value, dict) and value.get("type") not in _WORDLESS_TYPES:
         for name, part in value.items():
             if name not in _SKIPPED:
                 yield from _texts(part, depth - 1)

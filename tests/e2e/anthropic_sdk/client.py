@@ -71,6 +71,20 @@ for model in ("native", "told"):
             else:
                 assert message.content[1].text.replace(" ", "") == "Itissunny.", message
 
+    seen = [
+        {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}},
+        {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQ="}},
+        {"type": "document", "title": "T", "source": {"type": "url", "url": "https://example.org/a.pdf"}},
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Words."}},
+        {"type": "text", "text": "What is this?", "cache_control": {"type": "ephemeral"}},
+    ]
+    assert client.messages.create(model=model, max_tokens=50, messages=[{"role": "user", "content": seen}]).content
+    sampled = {"top_k": 3, "temperature": 0.3}  # the SDK has no names for these any more
+    assert client.messages.create(
+        model=model, max_tokens=50, messages=HI, stop_sequences=["END"], service_tier="auto", extra_body=sampled
+    ).content
+
     asked = {"model": model, "max_tokens": 50, "messages": HI, "tools": TOOLS}
     asked |= {"tool_choice": {"type": "tool", "name": "weather", "disable_parallel_tool_use": True}}
     assert client.messages.create(**asked).stop_reason == "tool_use"

@@ -28,6 +28,26 @@ from waystation.metering.guess import answer_text, given_token_ids, request_text
         ({"prompt": ["one", "two"], "suffix": "x"}, ["one", "two"]),
         ({"input": "你好"}, ["你好"]),
         ({"tools": [{"type": "function", "function": {"name": "f", "description": "does"}}]}, ["f", "does"]),
+        (
+            {
+                "system": [{"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral"}}],
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [
+                            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
+                            {"type": "image", "source": {"type": "url", "url": "https://x"}},
+                            {
+                                "type": "document",
+                                "source": {"type": "text", "media_type": "text/plain", "data": "word"},
+                            },
+                            {"type": "tool_result", "tool_use_id": "toolu_1", "content": "sunny"},
+                        ],
+                    },
+                ],
+            },
+            ["Be kind.", "user", "text/plain", "word", "sunny"],
+        ),
         ({"model": "small"}, []),
         ([1, 2], []),
     ],
@@ -54,6 +74,16 @@ def test_an_answers_words_are_those_of_all_choices_and_tool_calls() -> None:
         ]
     }
     assert answer_text(json.dumps(body).encode()) == 'hello\nf\n{"a":1}\nx'
+
+
+def test_a_messages_words_are_those_of_all_its_blocks() -> None:
+    content = [
+        {"type": "thinking", "thinking": "hm", "signature": "AAAA"},
+        {"type": "redacted_thinking", "data": "BBBB"},
+        {"type": "text", "text": "hello"},
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": "b"}},
+    ]
+    assert answer_text(json.dumps({"type": "message", "content": content}).encode()) == "hm\nhello\nf\nb"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"choices":3}', b'{"choices":[3,null]}', b"\xff"])
