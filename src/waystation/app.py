@@ -26,11 +26,11 @@ from waystation.accounts import store as accounts_store
 from waystation.accounts.follow import Follower
 from waystation.accounts.service import LOCAL_MODELS, ORGANIZATIONS, Accounts
 from waystation.auth.identify import Identify
-from waystation.catalogue.build import build_models, vanished_aliases
+from waystation.catalogue.build import vanished_aliases
 from waystation.catalogue.estimate import Estimates
 from waystation.catalogue.resolve import Catalogue
 from waystation.catalogue.service import PRICES, PriceList
-from waystation.engine.model import DEFAULT_CHAT_FILE, EMBEDDING_MODEL, LocalModel, engine_origin
+from waystation.engine.model import LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.gateway.view import View
 from waystation.http.app import Desk, build_app
@@ -44,7 +44,7 @@ from waystation.http.v1.control import Control
 from waystation.http.v1.proving import Prover
 from waystation.idempotency import store as answers_store
 from waystation.idempotency.service import Answers
-from waystation.inventory import Added, local_models, local_offer, provider_offer, traffic_problems
+from waystation.inventory import Added, local_models, models_of, traffic_of, traffic_problems
 from waystation.ledger.budgets.service import BUDGETS_TOPIC, Budgets
 from waystation.ledger.credit.service import CREDIT_TOPIC, Credit
 from waystation.ledger.rates.service import TOPIC as LIMITS_TOPIC
@@ -177,19 +177,11 @@ class Worker:
         self.vocabularies.update(
             {name: model.path for name, model in self.local.items() if model.path is not None and model.kind == "chat"}
         )
-        offers = [provider_offer(model) for model in settings.models.values() if model.provider is not None]
-        offers += [local_offer(model, settings.models.get(model.name), added) for model in self.local.values()]
-        models = build_models(
-            offers,
-            DEFAULT_CHAT_FILE.model,
-            EMBEDDING_MODEL.name,
-            with_aliases=not settings.providers,
-            deployments=settings.deployments,
-            routes=settings.routes,
-        )
+        traffic = traffic_of(settings)
+        models = models_of(settings, self.local, added, traffic)
         self.view.models.clear()
         self.view.models.update(models)
-        for problem in traffic_problems(settings, added):
+        for problem in traffic_problems(settings, added, traffic):
             log.warning("%s %s; it is left out", problem.key, problem.en)
 
     def app(self) -> Any:
