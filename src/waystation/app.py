@@ -26,12 +26,12 @@ from waystation.accounts import store as accounts_store
 from waystation.accounts.follow import Follower
 from waystation.accounts.service import LOCAL_MODELS, ORGANIZATIONS, Accounts
 from waystation.auth.identify import Identify
-from waystation.catalogue.build import build_models, vanished_aliases
+from waystation.catalogue.build import vanished_aliases
 from waystation.catalogue.estimate import Estimates
 from waystation.catalogue.resolve import Catalogue
 from waystation.catalogue.service import PRICES, PriceList
 from waystation.dialects.chat_body import chat_body
-from waystation.engine.model import DEFAULT_CHAT_FILE, EMBEDDING_MODEL, LocalModel, engine_origin
+from waystation.engine.model import LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.fleet.model import DRILLS_TOPIC, FLEET_TOPIC
 from waystation.fleet.sealing import SECRET_KEY_FILE, Sealer
@@ -48,7 +48,7 @@ from waystation.http.v1.control import Control
 from waystation.http.v1.proving import Prover
 from waystation.idempotency import store as answers_store
 from waystation.idempotency.service import Answers
-from waystation.inventory import Added, fixed_fleet, local_models, local_offer, provider_offer, traffic_problems
+from waystation.inventory import Added, Traffic, fixed_fleet, local_models, models_of, traffic_problems
 from waystation.ledger.budgets.service import BUDGETS_TOPIC, Budgets
 from waystation.ledger.credit.service import CREDIT_TOPIC, Credit
 from waystation.ledger.rates.service import TOPIC as LIMITS_TOPIC
@@ -66,7 +66,7 @@ from waystation.runtime.http_client import HttpClient
 from waystation.runtime.ids import Ids
 from waystation.settings import Settings, load_settings
 from waystation.terms import Model
-from waystation.traffic import Traffic
+from waystation.upstreams import Upstreams
 from waystation.wire.models import ModelObject, model_list
 from waystation.wire.tokenize import Tokenization, read_tokenize
 
@@ -131,13 +131,13 @@ class Worker:
         self.fleet = Fleet(
             self.clock, Ids().new, Sealer(settings.data / SECRET_KEY_FILE), lambda: self.fixed
         )  # with ids of its own, because verbs run in the database's writer thread
-        self.traffic = Traffic(self.database, self.clock, self.fleet, self.engine, self.count)
+        self.upstreams = Upstreams(self.database, self.clock, self.fleet, self.engine, self.count)
         self.catalogue = Catalogue(
             self.view.models,
             self.clock.now_s,
             self.database.read,
-            is_live=self.traffic.is_live,
-            latency_ms=self.traffic.latency_ms,
+            is_live=self.upstreams.is_live,
+            latency_ms=self.upstreams.latency_ms,
         )
         self.follower = Follower(
             self.database,
@@ -145,8 +145,8 @@ class Worker:
             {
                 LOCAL_MODELS: self.models_changed,
                 FLEET_TOPIC: self.models_changed,
-                DRILLS_TOPIC: self.traffic.drills_changed,
-                KEPT_ANSWERS: self.traffic.cache.forget,
+                DRILLS_TOPIC: self.upstreams.drills_changed,
+                KEPT_ANSWERS: self.upstreams.cache.forget,
                 BUDGETS_TOPIC: self.ledger.budgets_changed,
                 CREDIT_TOPIC: self.ledger.credit_changed,
                 LIMITS_TOPIC: self.ledger.limits_changed,
@@ -160,13 +160,13 @@ class Worker:
         await self.ledger.limits_changed([])
         await self.catalogue.prices_changed()
         await self.models_changed([])
-        await self.traffic.drills_changed()
+        await self.upstreams.drills_changed()
         self.way = Parts(
             Identify(self.view.keys, self.clock.now_s),
             self.catalogue,
             Policy(self.view.models, strict=settings.server.strict_parameters),
             self.ledger,
-            self.traffic.router,
+            self.upstreams.router,
         )
         self.readiness = Readiness(
             self.view.models,
@@ -176,7 +176,7 @@ class Worker:
         )
         self.doorway = Doorway(self.way, self.bounds, self.ids.request_id, self.answers)
         self.shared = SharedFigures(settings.data / FOLDER, self.slot, self.figures, lambda: self.view.number)
-        if len(self.traffic.router.providers) > 1:
+        if len(self.upstreams.router.providers) > 1:
             gone = vanished_aliases(self.view.models)
             log.info("a provider is configured: local models no longer answer as %s", ", ".join(gone))
 
@@ -201,20 +201,12 @@ class Worker:
             {name: model.path for name, model in self.local.items() if model.path is not None and model.kind == "chat"}
         )
         self.fixed = fixed_fleet(settings, added)
-        joined = await self.traffic.load()
-        offers = [provider_offer(model) for model in settings.models.values() if model.provider is not None]
-        offers += [local_offer(model, settings.models.get(model.name), added) for model in self.local.values()]
-        models = build_models(
-            [*joined.offers.values(), *offers],
-            DEFAULT_CHAT_FILE.model,
-            EMBEDDING_MODEL.name,
-            with_aliases=not joined.providers,
-            deployments=joined.deployments,
-            routes=joined.routes,
-        )
+        joined = await self.upstreams.load()
+        traffic = Traffic(joined.providers, joined.deployments, joined.routes, tuple(joined.offers.values()))
+        models = models_of(settings, self.local, added, traffic)
         self.view.models.clear()
         self.view.models.update(models)
-        for problem in traffic_problems(settings, added):
+        for problem in traffic_problems(settings, added, traffic):
             log.warning("%s %s; it is left out", problem.key, problem.en)
 
     def app(self) -> Any:
@@ -276,8 +268,8 @@ class Worker:
             signup_grant_nano=self.settings.money.signup_grant_nano,
             prover=Prover(lambda: self.database.read(verify)),
             follow=self.follower.step,
-            test_provider=self.traffic.test,
-            health=self.traffic.health,
+            test_provider=self.upstreams.test,
+            health=self.upstreams.health,
         )
 
     def figures(self) -> Figures:
@@ -304,7 +296,7 @@ class Worker:
             asyncio.create_task(work)
             for work in (self.follower.run(), self.doorway.watch(), self.answers.run(), self.shared.run())
         ]
-        tasks += self.traffic.tasks()
+        tasks += self.upstreams.tasks()
         if ready_fd is not None:
             tasks.append(asyncio.create_task(tell_ready(server, ready_fd)))
         try:
@@ -318,7 +310,7 @@ class Worker:
         await self.answers.close()
         await self.ledger.close()
         self.shared.publish()
-        await self.traffic.close()
+        await self.upstreams.close()
         await self.http.close()
         await asyncio.to_thread(self.database.close)
 

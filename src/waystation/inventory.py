@@ -4,7 +4,7 @@ Joins what the settings, the engine and the accounts each know of them: as proce
 """
 
 import importlib.util
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ from msgspec import structs
 
 from waystation.accounts.model import LocalModel as PricedModel
 from waystation.catalogue.build import FREE, Offer, build_models
-from waystation.catalogue.routing_model import ModelFacts, Problem, check_routes
+from waystation.catalogue.build import facts_of as offered_facts
+from waystation.catalogue.routing_model import DeploymentConfig, ModelFacts, Problem, RouteConfig, check_routes
 from waystation.engine.model import (
     CONTEXT_TOKENS_DEFAULT,
     DEFAULT_CHAT_FILE,
@@ -106,26 +107,54 @@ def first_model(settings: Settings) -> str:
 # -- as the catalogue offers them
 
 
+class Traffic(NamedTuple):
+    """All that is said of where calls go, in the file and beside it."""
+
+    providers: Collection[str] = ()
+    deployments: Mapping[str, DeploymentConfig] = {}
+    routes: Mapping[str, RouteConfig] = {}
+    offers: Sequence[Offer] = ()  # of models that came with their first deployment
+
+
+def traffic_of(settings: Settings) -> Traffic:
+    """What the file says of it."""
+    return Traffic(settings.providers, settings.deployments, settings.routes)
+
+
 def all_models(settings: Settings, added: Sequence[PricedModel]) -> dict[str, Model]:
     """Every model that callers may name, by name, with its own price; as a gateway worker makes them."""
     local = local_models(settings, [Added(model.name, model.path, model.kind) for model in added])
-    offers = [provider_offer(model) for model in settings.models.values() if model.provider is not None]
-    offers += [local_offer(model, settings.models.get(model.name), added) for model in local.values()]
+    return models_of(settings, local, added, traffic_of(settings))
+
+
+def models_of(
+    settings: Settings, local: Mapping[str, LocalModel], added: Sequence[PricedModel], traffic: Traffic
+) -> dict[str, Model]:
+    """As `all_models`, of these local models and this traffic. What the file says of a model wins."""
+    own = _offers(settings, local, added)
+    names = {offer.name for offer in own}
     return build_models(
-        offers,
+        [*own, *(offer for offer in traffic.offers if offer.name not in names)],
         DEFAULT_CHAT_FILE.model,
         EMBEDDING_MODEL.name,
-        with_aliases=not settings.providers,
-        deployments=settings.deployments,
-        routes=settings.routes,
+        with_aliases=not traffic.providers,
+        deployments=traffic.deployments,
+        routes=traffic.routes,
     )
 
 
-def traffic_problems(settings: Settings, added: Sequence[PricedModel] = ()) -> list[Problem]:
-    """What deployments and routes of the configuration name and isn't there, now that all models are known."""
-    facts = _facts(settings, added)
-    providers = dict.fromkeys((*settings.providers, ENGINE))
-    return check_routes(facts, settings.deployments, settings.routes, providers)
+def _offers(settings: Settings, local: Mapping[str, LocalModel], added: Sequence[PricedModel]) -> list[Offer]:
+    offers = [provider_offer(model) for model in settings.models.values() if model.provider is not None]
+    return offers + [local_offer(model, settings.models.get(model.name), added) for model in local.values()]
+
+
+def traffic_problems(
+    settings: Settings, added: Sequence[PricedModel] = (), traffic: Traffic | None = None
+) -> list[Problem]:
+    """What deployments and routes name and isn't there, now that all models are known."""
+    traffic = traffic_of(settings) if traffic is None else traffic
+    facts = _facts(settings, added) | {offer.name: offered_facts(offer) for offer in traffic.offers}
+    return check_routes(facts, traffic.deployments, traffic.routes, dict.fromkeys((*traffic.providers, ENGINE)))
 
 
 def _facts(settings: Settings, added: Sequence[PricedModel]) -> dict[str, ModelFacts]:

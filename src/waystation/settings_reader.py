@@ -6,12 +6,12 @@ It knows types, bounds and names; what the settings are is declared in `settings
 import dataclasses
 import difflib
 import math
-import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from waystation.catalogue.provider_rules import NAME, NO_NAME
 from waystation.terms import Secret
 
 T = TypeVar("T")
@@ -223,9 +223,6 @@ def variable_of(prefix: str, name: str) -> str:
     return "WAYSTATION_" + "".join(letter if letter.isalnum() else "_" for letter in key).upper()
 
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
-
-
 def named_tables(read: Reader, topic: str, tables: Any) -> list[tuple[str, dict[str, Any]]]:
     """The tables of a topic by name; what isn't a table is a problem."""
     if not isinstance(tables, dict):
@@ -236,9 +233,5 @@ def named_tables(read: Reader, topic: str, tables: Any) -> list[tuple[str, dict[
             where = f"[{topic}.{name!r}]"
             read.complain(f"{topic}.{name}", f"must be a table: write {where}", f"必须是表：请写 {where}")
         elif not NAME.fullmatch(name):
-            read.complain(
-                f"{topic}.{name!r}",
-                "is no name: letters, digits and . _ : / - only, at most 128 of them",
-                "不是有效名称：只能包含字母、数字和 . _ : / -，最多 128 个字符",
-            )
+            read.complain(f"{topic}.{name!r}", *NO_NAME)
     return [(name, table) for name, table in tables.items() if isinstance(table, dict) and NAME.fullmatch(name)]

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waystation.inventory import all_models, traffic_problems
+from waystation.catalogue.build import offer_of
+from waystation.catalogue.routing_model import read_deployment
+from waystation.inventory import all_models, models_of, traffic_of, traffic_problems
 from waystation.providers.model import ProviderConfig, Tls
 from waystation.settings import Secret, Settings, SettingsError, _assemble, load_settings
 from waystation.settings_providers import without_pool
@@ -169,6 +171,24 @@ def test_a_name_that_no_model_has_does_not_stop_the_start_but_is_told_by_check(t
     assert [(problem.path, problem.missing) for problem in told] == [("fallbacks[0]", True), ("local", True)]
     assert "did you mean 'small'?" in told[0].en
     assert all_models(settings, [])["big"].fallbacks == ()
+
+
+def test_what_stands_beside_the_file_joins_it_and_the_file_wins(tmp_path: Path) -> None:
+    settings = load(tmp_path, UP + MODELS + '[routes.best]\nprefer = ["new", "big"]\n')
+    new, problems = read_deployment("up/new", {"model": "new", "provider": "up", "new_model": {}})
+    again, _ = read_deployment("d", {"model": "big", "provider": "up", "new_model": {"vision": True}})
+    assert new is not None
+    assert again is not None
+    assert not problems
+    made = [offer_of(name, config, None) for name, config in (("up/new", new), ("d", again))]
+    offers = [each for each in made if each is not None]
+    traffic = traffic_of(settings)._replace(deployments={"up/new": new, "d": again}, offers=offers)
+    models = models_of(settings, {}, [], traffic)
+    assert list(models) == ["big", "small", "new", "best", "auto"]
+    assert not models["big"].abilities.vision
+    assert [each.name for tier in models["big"].tiers for each in tier] == ["up/big", "d"]
+    assert models["best"].alias_of == "new"
+    assert traffic_problems(settings, [], traffic) == []
 
 
 _WORDS = st.sampled_from(

@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Collection, Mapping
 from datetime import date
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -70,6 +70,13 @@ def _moment(value: Any) -> int:
 def _known_only(make: Any, value: Any, path: str, topic: str, name: str, problems: list[Problem]) -> Any:
     """The value without the names that its type doesn't have, which become problems."""
     make = _without_none(make)
+    choices = get_args(make)
+    if get_origin(make) is Literal and value is not None and value not in choices:
+        en, zh = nearest(str(value)[:80], choices)
+        said, among = f"{value!r}"[:80], ", ".join(map(repr, choices))
+        what = (f"is {said}; it must be one of {among}{en}", f"为 {said}；必须是以下之一：{among}{zh}")
+        problems.append(Problem(topic, name, path, *what))
+        return choices[0]
     if get_origin(make) is tuple and isinstance(value, list | tuple):
         item = get_args(make)[0]
         return [_known_only(item, each, f"{path}[{index}]", topic, name, problems) for index, each in enumerate(value)]

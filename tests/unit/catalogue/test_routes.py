@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from waystation.catalogue.build import Offer, build_models, facts_of, offer_of
 from waystation.catalogue.plan import takes_canary
@@ -366,3 +368,45 @@ def test_unknown_names_stay_unknown() -> None:
     assert RouteConfig().is_name is False
     with pytest.raises(ModelNotFound):
         Stand().resolve("nobody")
+
+
+# -- whatever is written, resolving ends: in a model that is there, or in an error of ours
+
+_NAMES = st.sampled_from(("big", "small", "here", "vectors", "yuan", "a", "b", "c", "auto", "gpt-4o", "nobody"))
+_RULE = st.builds(
+    lambda use, among: {"use": use} if not among else {"optimize": "cost", "among": among},
+    _NAMES,
+    st.lists(_NAMES, max_size=3),
+)
+_ROUTE = st.one_of(
+    st.fixed_dictionaries({"alias_of": _NAMES}, optional={"sunset_at": st.just(NOW), "replacement": _NAMES}),
+    st.fixed_dictionaries({"prefer": st.lists(_NAMES, max_size=3)}),
+    st.fixed_dictionaries({"auto": st.lists(_RULE, max_size=3)}),
+    st.fixed_dictionaries(
+        {"fallbacks": st.lists(_NAMES, max_size=3)},
+        optional={
+            "local": _NAMES,
+            "sunset_at": st.just(NOW),
+            "replacement": _NAMES,
+            "canary": st.fixed_dictionaries({"model": _NAMES, "percent": st.sampled_from((0, 50, 100))}),
+        },
+    ),
+)
+
+
+@given(st.dictionaries(_NAMES, _ROUTE, max_size=8), _NAMES, st.sets(_NAMES))
+def test_any_web_of_names_ends(routes: dict[str, dict[str, Any]], asked: str, down: set[str]) -> None:
+    stand = Stand(routes, with_aliases=True)
+    stand.down = down
+    for each in stand.models.values():
+        assert all(not stand_in.fallbacks and stand_in.name != each.name for stand_in in each.fallbacks)
+    try:
+        model, notes, _ = stand.resolve(asked)
+    except (ModelNotFound, PriceMissing):
+        return
+    deployed = {offer.name for offer in OFFERS}
+    answering = model.alias_of or model.name
+    assert answering in deployed
+    assert model.price is None or model.price.currency == "USD"
+    assert (f"x-waystation-model: {answering}" in notes) is (answering != asked)
+    assert sum(note.startswith("x-waystation-model") for note in notes) <= 1

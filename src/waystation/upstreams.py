@@ -33,10 +33,10 @@ from waystation.wire.drills import CredentialHealth, DeploymentHealth, HealthObj
 REFUSALS_AT_ONCE_MAX = 64
 """Refused credentials that are being written down."""
 
-log = logging.getLogger("waystation.traffic")
+log = logging.getLogger("waystation.upstreams")
 
 
-class Traffic:
+class Upstreams:
     """One worker's. `load` before the first call, and again at every change."""
 
     def __init__(
