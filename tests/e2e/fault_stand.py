@@ -10,7 +10,7 @@ from tests.unit.http.door_stand import Stand as Door
 from tests.unit.http.door_stand import StandingWay, chat, stand
 from tests.unit.routing.routes import OPENAI, SPOKEN_HERE, deployment, model
 from waystation.dialects.ask import Ask
-from waystation.dialects.saying import Begun, Ended, Saying, TextDelta, Used
+from waystation.dialects.saying import BadAnswer, Begun, Ended, Saying, TextDelta, Used
 from waystation.gateway.call import Call
 from waystation.providers.asking import Line, ask
 from waystation.providers.openai.provider import OpenAI
@@ -83,6 +83,8 @@ class Chunks:
         return [saying for event in self._framer.feed(data) for saying in self._read(data_of(event))]
 
     def finish(self) -> list[Saying]:
+        if not self.over:
+            raise BadAnswer("it has no end")
         return []
 
     def _read(self, data: bytes) -> list[Saying]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from waystation.terms import Credential, Deployment
 
@@ -17,6 +17,7 @@ EXPLORED_SHARE = 0.05
 LIMITED_S = 60.0
 """A credential that was limited within this time comes after those that were not."""
 
+Weighted = TypeVar("Weighted", Deployment, Credential)
 Balance = Literal["weighted", "least_busy", "lowest_latency"]
 Chance = Callable[[], float]
 
@@ -47,6 +48,16 @@ def ordered(
     return weighty + spare
 
 
+def drawn(choices: Sequence[Weighted], chance: float) -> Weighted:
+    """One of several, each as often as its weight says: what comes out first of `ordered` by weight, and of `pooled`."""
+    left = chance * sum(choice.weight for choice in choices)
+    for choice in choices:
+        left -= choice.weight
+        if left < 0:
+            return choice
+    return choices[0]
+
+
 def by_weight(weight: int, chance: float) -> float:
     """A sort key: the first of those sorted by it is each of them as often as its weight says."""
     return -math.log(max(chance, 1e-300)) / weight
@@ -54,6 +65,8 @@ def by_weight(weight: int, chance: float) -> float:
 
 def affinity_key(project: str, model: str, body: bytes) -> bytes | None:
     """What requests have in common that begin alike; None: too short for a prompt cache."""
+    if len(body) < AFFINITY_BYTES:
+        return None
     start = body.find(b'"messages"')
     start = max(body.find(b'"prompt"'), 0) if start < 0 else start
     if len(body) - start < AFFINITY_BYTES:

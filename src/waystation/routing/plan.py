@@ -1,6 +1,6 @@
 """Where a call may go at all, in the order in which that is wanted: its model's tiers, then its fallbacks. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -43,7 +43,7 @@ def stops(
         route = candidate.route or AS_USUAL
         for tier in candidate.tiers or ((candidate.deployment,),):
             able = [deployment for deployment in tier if _serves(providers.get(deployment.provider), call, spoken)]
-            for deployment in _in_order(able, call, candidate, route, standing, chance):
+            for deployment in in_order(able, call, candidate, route, standing, chance):
                 provider = providers[deployment.provider]
                 state = standing.provider(deployment.provider)
                 pool = pooled(provider.credentials, partial(_limited_at_s, state), now_s, chance)
@@ -51,11 +51,12 @@ def stops(
     return found
 
 
-def _in_order(
-    tier: list[Deployment], call: Call, model: Model, route: Route, standing: Standing, chance: Chance
+def in_order(
+    tier: Sequence[Deployment], call: Call, model: Model, route: Route, standing: Standing, chance: Chance
 ) -> list[Deployment]:
+    """The deployments of a tier, the most wanted first."""
     if len(tier) <= 1:
-        return tier
+        return list(tier)
     loads = {deployment.name: standing.deployment(deployment.name, deployment.provider) for deployment in tier}
     key = None
     if route.affinity and call.operation is not Operation.EMBEDDINGS:
@@ -91,6 +92,13 @@ def _wants_tools(request: Any) -> bool:
 def _text_bytes(request: Any) -> int:
     """Of the text that the model reads; a picture in the body is none."""
     return len(getattr(request, "prompt_text", "").encode())
+
+
+def could_go_on(model: Model) -> bool:
+    """Whether any deployment can be prefilled, so that what goes out of a stream is kept."""
+    if model.deployment.prefill and not model.tiers:
+        return True
+    return any(one.prefill for tier in model.tiers for one in tier) or any(map(could_go_on, model.fallbacks))
 
 
 def _limited_at_s(state: ProviderState, credential: Credential) -> float:

@@ -12,17 +12,18 @@ from typing import Protocol
 from waystation.dialects.table import SPOKEN
 from waystation.errors import ApiError
 from waystation.gateway.call import Call
+from waystation.routing.balance import AFFINITY_BYTES, drawn
 from waystation.routing.drills import Drills
 from waystation.routing.going_on import Said
 from waystation.routing.moves import GiveUp, Lower, Resume, Try, Wait
-from waystation.routing.plan import SpokenTable
+from waystation.routing.plan import AS_USUAL, SpokenTable, could_go_on, in_order
 from waystation.routing.seam import Larder, Provider, Words
 from waystation.routing.standing import CredentialHealth, Health, Standing
 from waystation.routing.telling import gone_on, told
 from waystation.routing.timing import in_time
 from waystation.routing.trip import Trip
 from waystation.routing.visit import Refused, Visit
-from waystation.terms import Blame, Event, Model, Operation, Piece, Rung, Target
+from waystation.terms import Blame, Deployment, Event, Model, Operation, Piece, Rung, Target
 
 
 class Clock(Protocol):
@@ -96,36 +97,43 @@ class Router:
         return self._travel(call, model, None)
 
     def _plain(self, call: Call, model: Model) -> Target | None:
-        """The target of a call about which nothing is to be decided: one deployment, one credential, all well."""
-        deployment, route, tiers = model.deployment, model.route, model.tiers
-        if tiers:
-            if len(tiers) > 1 or len(tiers[0]) > 1:
-                return None
-            deployment = tiers[0][0]
+        """Whom a call asks first, while all is well there. None: there is more to be decided; a trip finds out."""
+        route = model.route
+        if self.drills.any:
+            return None
         if route is not None and not (route.first_byte_timeout_s is None and route.total_timeout_s is None):
             return None
+        deployment = self._wanted(call, model) if model.tiers else model.deployment
         provider = self.providers.get(deployment.provider)
-        if provider is None or self.drills.any or len(provider.credentials) != 1:
+        if provider is None or (call.dialect, call.operation) not in provider.native:
             return None
-        if (call.dialect, call.operation) not in provider.native or call.operation not in provider.operations:
+        if call.operation not in provider.operations:
             return None
-        credential = provider.credentials[0]
         state = self.standing.providers.get(deployment.provider)
-        if credential.disabled:
-            return None
         if state is not None and (state.credentials or state.is_full(provider.concurrency_max)):
             return None
         known = self.standing.deployments.get(deployment.name)
         if known is not None and not known.breaker.closed:
             return None
-        return Target(deployment, model, credential)
+        credential = provider.credentials[0]
+        if len(provider.credentials) > 1:
+            credential = drawn(provider.credentials, self._chance())
+        return None if credential.disabled else Target(deployment, model, credential)
+
+    def _wanted(self, call: Call, model: Model) -> Deployment:
+        """The most wanted deployment of the first tier."""
+        tier = model.tiers[0]
+        if len(tier) == 1:
+            return tier[0]
+        route = model.route or AS_USUAL
+        if route.balance == "weighted" and len(call.body) < AFFINITY_BYTES:
+            return drawn(tier, self._chance())
+        return in_order(tier, call, model, route, self.standing, self._chance)[0]
 
     async def _direct(self, call: Call, model: Model, target: Target) -> AsyncGenerator[Event]:
         """The plain case. Only when it fails is there anything to decide."""
         said = None
-        if call.request.stream and (
-            target.deployment.prefill or model.fallbacks or call.operation is Operation.COMPLETION
-        ):
+        if call.request.stream and (call.operation is Operation.COMPLETION or could_go_on(model)):
             said = Said()
         _note(call, target)
         visit = self._visit(target, said)
@@ -201,7 +209,7 @@ class Router:
     def _events(self, call: Call, model: Model, trip: Trip, move: Try | Resume) -> AsyncGenerator[Event]:
         """The events of one attempt. Raises an ApiError where the provider would have to be told what it can't be."""
         target = move.target
-        provider = self.providers[target.deployment.provider]
+        provider = trip.providers[target.deployment.provider]
         spoken = self._spoken.get((call.dialect, call.operation))
         if isinstance(move, Resume):
             assert trip.said is not None

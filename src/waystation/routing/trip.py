@@ -35,7 +35,7 @@ class Trip:
         self._call = call
         self._model = model
         self._route = model.route or AS_USUAL
-        self._providers = providers
+        self.providers = providers
         self._standing = standing
         self._chance = chance
         self._spoken = spoken.get((call.dialect, call.operation))
@@ -119,7 +119,7 @@ class Trip:
 
     def _option(self, stop: Stop, now_s: float) -> Option:
         deployment = stop.target.deployment
-        most = self._providers[deployment.provider].concurrency_max
+        most = self.providers[deployment.provider].concurrency_max
         provider = self._standing.provider(deployment.provider)
         breaker = self._standing.deployment(deployment.name, deployment.provider).breaker
         return Option(

@@ -12,6 +12,7 @@ from waystation.routing.balance import (
     AFFINITY_CALLS_AHEAD,
     LIMITED_S,
     affinity_key,
+    drawn,
     ordered,
     pooled,
 )
@@ -116,3 +117,11 @@ def test_a_pool_is_used_by_weight_and_the_limited_come_last() -> None:
     assert {first() for _ in range(50)} == {"2"}
     limited = {"1": 990.0, "2": 980.0}
     assert {first() for _ in range(50)} == {"2"}  # its limit is longer ago
+
+
+def test_who_is_drawn_is_drawn_by_weight() -> None:
+    chance = random.Random(5).random
+    counts = Counter(drawn([SPARE, A, B], chance()).name for _ in range(CALLS))
+    assert set(counts) == {"a/m", "b/m"}
+    assert counts["a/m"] / CALLS == pytest.approx(0.75, abs=0.02)
+    assert drawn([SPARE], 0.5) is SPARE

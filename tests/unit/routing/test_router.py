@@ -13,6 +13,7 @@ from tests.unit.routing.routes import (
     Step,
     blamed,
     call_of,
+    deployment,
     event,
     failure,
     model,
@@ -179,9 +180,11 @@ def test_a_full_provider_is_passed_over_and_a_full_house_says_so() -> None:
         slow: list[Step] = [gate.wait, *whole()]
         stand = Stand(Scripted("a", slow, concurrency_max=1), Scripted("b", slow, concurrency_max=1))
         route = model(["a/m"], ["b/m"])
-        events = [stand.router.attempt(call_of(), route) for _ in range(2)]
-        calls = [asyncio.ensure_future(anext(one)) for one in events]
-        await asyncio.sleep(0.01)
+        events, calls = [], []
+        for _ in range(2):
+            events.append(stand.router.attempt(call_of(), route))
+            calls.append(asyncio.ensure_future(anext(events[-1])))
+            await asyncio.sleep(0)
         assert [len(stand.providers[name].calls) for name in "ab"] == [1, 1]
         third = call_of()
         with pytest.raises(RateLimitExceeded) as refused:
@@ -513,3 +516,35 @@ def test_an_error_without_blame_ends_the_call() -> None:
     answer = stand.answers(model(["a/m"], ["b/m"]))
     assert answer.error is not None
     assert stand.providers["b"].calls == []
+
+
+def test_a_provider_that_is_taken_away_meanwhile_still_ends_its_calls() -> None:
+    async def story() -> None:
+        gate = asyncio.Event()
+        stand = Stand(Scripted("a", [gate.wait, failure(Blame.DEPLOYMENT)], whole("Late.")))
+        events = stand.router.attempt(call_of(), model(["a/m"]))
+        first = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)
+        stand.router.set_providers({"b": Scripted("b")})
+        gate.set()
+        with pytest.raises(ServiceUnavailable):
+            await first
+        assert stand.providers["a"].open == 0
+
+    asyncio.run(story())
+
+
+def test_a_tier_is_shared_out_and_a_shut_deployment_gets_nothing() -> None:
+    a, b = Scripted("a"), Scripted("b")
+    stand = Stand(a, b)
+    route = model([deployment("a/m", weight=3), "b/m"])
+    for _ in range(400):
+        stand.answers(route)
+    assert len(a.calls) == pytest.approx(300, abs=40)
+    breaker = stand.router.standing.deployment("a/m", "a").breaker
+    while breaker.closed:
+        breaker.failed(stand.clock.monotonic_s())
+    before = len(a.calls)
+    for _ in range(20):
+        assert stand.answers(route).call.deployment == "b/m"
+    assert len(a.calls) == before
