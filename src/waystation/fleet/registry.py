@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from waystation.catalogue.build import Offer
+from waystation.catalogue.build import Offer, offer_of
 from waystation.errors import ServiceUnavailable
 from waystation.fleet.model import (
     CredentialRow,
@@ -23,7 +23,7 @@ from waystation.fleet.nouns import DeploymentConfig, RouteConfig, filled
 from waystation.fleet.rules import with_private
 from waystation.metering.price_reading import read_price
 from waystation.providers.model import ProviderConfig
-from waystation.terms import ENGINE, Credential, Price, Secret
+from waystation.terms import ENGINE, Credential, Secret
 
 
 class Unsealer(Protocol):
@@ -74,26 +74,6 @@ def _offer(row: DeploymentRow, problems: list[str]) -> Offer | None:
         problems.append(f"deployment {row.name}: the price of {row.config.model} {error}")
         return None
     return offer_of(row.name, row.config, price, row.created_at)
-
-
-def offer_of(name: str, config: DeploymentConfig, price: Price | None, created_at: int) -> Offer | None:
-    """The model that comes with a deployment of this name; None when it brings none."""
-    model = config.new_model
-    if model is None:
-        return None
-    return Offer(
-        config.model,
-        model.kind,
-        config.provider,
-        config.upstream_model or config.model,
-        price,
-        model.context_tokens_max,
-        model.output_tokens_max,
-        model.vision,
-        model.tools,
-        model.dimensions,
-        created_at,
-    )
 
 
 def opened(row: ProviderRow, unsealer: Unsealer) -> ProviderFields:

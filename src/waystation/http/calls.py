@@ -153,6 +153,8 @@ def _headers(call: Call, done: Done | None = None) -> bytes:
         lines += b"x-waystation-attempts: %d\r\n" % call.attempts
     if call.notes:
         lines += call.notes
+    elif call.served is not None:  # a fallback; of the others the catalogue has said so
+        lines += b"x-waystation-model: %b\r\n" % call.served.name.encode()
     if call.output_tokens_max is not None:
         lines += b"x-waystation-budget-clamped: %d\r\n" % call.output_tokens_max
     if call.limit_headers:
