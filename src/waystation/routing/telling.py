@@ -5,6 +5,7 @@ from contextlib import aclosing
 
 from waystation.dialects.saying import Begun, Ended, Saying, TextDelta, Used, Writer, text_of
 from waystation.dialects.table import Spoken
+from waystation.errors import UpstreamFailed
 from waystation.gateway.call import Call
 from waystation.routing.going_on import Said, Seam, extended
 from waystation.routing.seam import Provider
@@ -88,6 +89,8 @@ async def _stream(
                 await sayings.aclose()
                 yield writer.cut()
                 return
+    if not ended:  # a reader should have said so: what is only a part must never pass for the whole
+        raise UpstreamFailed("The provider broke off its answer.", detail="the answer was told without its end")
     yield writer.done(usage)
 
 

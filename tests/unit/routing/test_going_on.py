@@ -155,6 +155,12 @@ def test_a_model_of_other_words_is_gone_on_with_too() -> None:
     assert {chunk["id"] for chunk in answer.chunks} == {"id-new"}
 
 
+def test_a_part_never_passes_for_the_whole() -> None:
+    first: list[Saying | ApiError] = [Begun(), TextDelta("upon ")]
+    _, answer = story(breaking("Once "), told=[first, sayings("a time.")])
+    assert (answer.error, answer.text) == (None, "Once upon a time.")
+
+
 def test_the_ledgers_cut_ends_the_rest_too() -> None:
     async def cutting() -> None:
         stand = Stand(Scripted("a", breaking("Once ")), Scripted("b", told=[sayings("upon ", "a ", "time")]))
