@@ -30,7 +30,9 @@ from waystation.catalogue.build import vanished_aliases
 from waystation.catalogue.estimate import Estimates
 from waystation.catalogue.resolve import Catalogue
 from waystation.catalogue.service import PRICES, PriceList
+from waystation.dialects.ask import Ask
 from waystation.dialects.chat_body import chat_body
+from waystation.dialects.completions import completion_body
 from waystation.engine.model import LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.fleet.model import DRILLS_TOPIC, FLEET_TOPIC
@@ -73,6 +75,11 @@ from waystation.wire.tokenize import Tokenization, read_tokenize
 log = logging.getLogger("waystation")
 
 DAY_S = 86_400
+
+
+def said_in_openais(ask: Ask, model: str) -> dict[str, Any]:
+    """What was asked in whatever dialect, as the engine understands it."""
+    return chat_body(ask, model) if ask.prompt is None else completion_body(ask, model)
 
 
 class Parts(msgspec.Struct):
@@ -125,7 +132,7 @@ class Worker:
             self.tokenizers,
             queue_max=settings.engine.queue_max,
             workers=self.workers,
-            body_of=chat_body,
+            body_of=said_in_openais,
         )
         self.fixed = fixed_fleet(settings)
         self.fleet = Fleet(

@@ -117,6 +117,7 @@ class Unsupported(InvalidRequest):
     """400: the parameter is real, but the model that was asked can't do it."""
 
     code = "unsupported_parameter"
+    blame = Blame.UNABLE
 
 
 class PriceMissing(InvalidRequest):

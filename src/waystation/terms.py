@@ -52,6 +52,7 @@ class Blame(StrEnum):
     CREDENTIAL = "credential"  # our key or account there was refused: the credential rests until somebody mends it
     LIMIT = "limit"  # 429: the credential rests for as long as it was told; the deployment is well
     BUSY = "busy"  # our own bound: its queue or its concurrency cap is full; nothing is wrong with it
+    UNABLE = "unable"  # it can't be told this in its dialect: nothing was sent, and someone else may be able
     MODEL = "model"  # the deployment does not have the model: no use to try it again
     DEPLOYMENT = "deployment"  # not reached, too late, broken off, 5xx, nonsense: counts against its health
 

@@ -31,7 +31,7 @@ def told(so_far: Sequence[Failed]) -> ApiError | None:
     limited = [failed.error for failed in so_far if failed.blame in HELPS]
     if limited:
         return min(limited, key=lambda error: _UNSAID_MS if error.retry_after_ms is None else error.retry_after_ms)
-    for blame in (Blame.DEPLOYMENT, Blame.CREDENTIAL, Blame.MODEL, Blame.CALLER):
+    for blame in (Blame.DEPLOYMENT, Blame.CREDENTIAL, Blame.MODEL, Blame.UNABLE, Blame.CALLER):
         for failed in reversed(so_far):
             if failed.blame is blame:
                 return failed.error

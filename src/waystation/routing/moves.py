@@ -100,7 +100,8 @@ def next_move(
     if so_far and _ends_it(so_far[-1]):
         return GiveUp(so_far[-1].error)
     error = told(so_far) or _unasked(options, model)
-    end: Move = Lower(below[0], error) if below and sent is None else GiveUp(error)
+    unable = bool(so_far) and all(failed.blame is Blame.UNABLE for failed in so_far)
+    end: Move = Lower(below[0], error) if below and sent is None and not unable else GiveUp(error)
     if left_s <= 0 or sum(failed.dispatched for failed in so_far) >= attempts_max:
         return end
     able = [option for option in options if _is_able(option, so_far, sent, any_goes_on)]
@@ -164,7 +165,7 @@ def _rules_out(failed: Failed, target: Target) -> bool:
     there = failed.target
     if failed.blame is Blame.CALLER:
         return there.model.name == target.model.name
-    if failed.blame in (Blame.MODEL, Blame.BUSY):
+    if failed.blame in (Blame.MODEL, Blame.UNABLE, Blame.BUSY):
         return there.deployment.name == target.deployment.name
     if failed.blame is Blame.CREDENTIAL:
         return there.credential == target.credential and there.deployment.provider == target.deployment.provider

@@ -186,13 +186,13 @@ class Router:
             try:
                 events = self._events(call, model, trip, move)
             except ApiError as error:  # it can't be said in other words: someone who needs none may be there
-                error.blame = Blame.MODEL
+                error.blame = Blame.UNABLE
                 trip.failed(move.target, error, dispatched=False)
                 continue
             if move.repeat:
                 self.standing.provider(move.target.deployment.provider).tokens.spend()
             _note(call, move.target, trip.rung(move))
-            call.served = None if move.target.model is model else move.target.model
+            call.served = trip.served if move.target.model is model else move.target.model
             visit = self._visit(move.target, trip.said)
             try:
                 async for event in events:

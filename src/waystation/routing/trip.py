@@ -46,6 +46,7 @@ class Trip:
         self._until_s = began_s + (self._route.total_timeout_s or TOTAL_S)
         self._first = self._stops[0].target if self._stops else None
         self._waits = 0
+        self.served = call.served  # who answers where the model that was asked for does: a canary, a replacement
         self.so_far: list[Failed] = []
         self.said: Said | None = self._listener()
 

@@ -75,6 +75,7 @@ STORIES: dict[str, tuple[list[Option], list[Failed], Move]] = {
     ),
     "a single one is asked again": ([option(A)], [failed(A, DEPLOYMENT)], Try(A, BACKOFF_S, True)),
     "it says when to come again": ([option(A)], [failed(A, DEPLOYMENT, 1500)], Try(A, 1.5, True)),
+    "its dialect can't be told this: another deployment": (BOTH, [failed(A, Blame.UNABLE)], Try(B)),
     "a refused credential: the next one, at once": (POOL, [failed(A1, CREDENTIAL)], Try(A2)),
     "a limited credential rests: the next one, at once": (
         [option(A1, rests_s=20.0), option(A2), option(B)],
@@ -253,3 +254,8 @@ def test_each_step_of_the_ladder_has_its_name(
     first: Target, target: Target, fallback: bool, local: bool, repeat: bool, rung: Rung
 ) -> None:
     assert rung_of(first, target, fallback=fallback, local=local, repeat=repeat) is rung
+
+
+def test_what_nobody_can_be_told_is_refused_and_not_answered_with_static_words() -> None:
+    so_far = [failed(A, Blame.UNABLE), failed(B, Blame.UNABLE)]
+    assert move(BOTH, so_far, below=(Rung.STATIC,)) == GiveUp(so_far[-1].error)
