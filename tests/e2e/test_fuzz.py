@@ -37,7 +37,7 @@ OPERATIONS = (
     "GET /health",
     "GET /ready",
     "GET /version",
-    *(f"{resource.method} {resource.path}" for resource in RESOURCES),
+    *(f"{resource.method} {resource.documented}" for resource in RESOURCES),
 )
 ADMINISTRATION = "Administration"  # the tag of the control plane
 FUZZ = settings(
@@ -184,8 +184,14 @@ def test_any_json_at_all_is_answered_or_refused_in_form(gateway: Running, path: 
 def check_answer(label: str, response: Any) -> None:
     assert response.status_code < 500, (label, response.status_code, response.content[:500])
     assert response.headers["x-request-id"]
-    if response.status_code >= 400:
-        check_error(json.loads(response.content))
+    if response.status_code < 400:
+        return
+    error = json.loads(response.content)
+    if "/messages" in label or "anthropic-version" in response.request.headers:
+        assert error.get("type") == "error", (label, error)
+        assert error["error"].keys() == {"type", "message"}, (label, error)
+    else:
+        check_error(error)
 
 
 def server_of(document: Any, gateway: Running) -> str:

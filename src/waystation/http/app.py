@@ -243,8 +243,8 @@ def _error(error: ApiError, request: Request) -> Response:
 
 
 def _speaks_anthropic(request: Request) -> bool:
-    """Anthropic's clients always say the version of their API; nobody else does."""
-    return "anthropic-version" in request.headers
+    """Anthropic's clients always say the version of their API; nobody else does. Under their own URL all are told alike."""
+    return "anthropic-version" in request.headers or "/messages" in request.url.path
 
 
 def _translated(request: Request, error: HTTPException) -> ApiError:
