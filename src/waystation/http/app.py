@@ -3,6 +3,7 @@
 Who may ask for which is one table: `access.py`.
 """
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
@@ -205,6 +206,9 @@ async def _admit_operator(desk: Desk, request: Request, access: Access) -> None:
         raise operator_only("This")
 
 
+_THEIRS = re.compile(r"(/openai|/anthropic)?(/v1)?/messages(/|\Z)")
+
+
 class _RequestId:
     """Gives each request an x-request-id and says how long it took, as calls have."""
 
@@ -244,7 +248,7 @@ def _error(error: ApiError, request: Request) -> Response:
 
 def _speaks_anthropic(request: Request) -> bool:
     """Anthropic's clients always say the version of their API; nobody else does. Under their own URL all are told alike."""
-    return "anthropic-version" in request.headers or "/messages" in request.url.path
+    return "anthropic-version" in request.headers or _THEIRS.match(request.url.path) is not None
 
 
 def _translated(request: Request, error: HTTPException) -> ApiError:
