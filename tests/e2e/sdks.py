@@ -18,7 +18,9 @@ INSTALL_S = 300.0
 PYTHON_SDKS = {
     "openai-1.109.1": ("openai==1.109.1", "aiohttp==3.14.5"),
     "openai-0.28.1": ("openai==0.28.1", "aiohttp==3.14.5"),
-    # What other providers give out for their own APIs, to prove what we send them and what we read.
+}
+# What other providers give out for their own APIs, to prove what we send them and what we read: for the slow tests.
+PROVIDERS_SDKS = {
     "anthropic-2.13.0": ("anthropic==2.13.0",),
     "boto3-1.44.8": ("boto3==1.44.8",),
     "dashscope-2.0.2": ("dashscope==2.0.2",),
@@ -28,13 +30,14 @@ PYTHON_SDKS = {
 
 def python_with(name: str) -> Path:
     """The interpreter of the environment `name`."""
+    packages = (PYTHON_SDKS | PROVIDERS_SDKS)[name]
     folder = CACHE / "sdk-envs" / name
     interpreter = folder / "bin" / "python"
-    with _made_once(folder, "\n".join(PYTHON_SDKS[name])) as is_new:
+    with _made_once(folder, "\n".join(packages)) as is_new:
         if is_new:
             # Without pip of its own: Debian's Python has no ensurepip, and the pip that runs the tests can serve both.
             venv.create(folder, with_pip=False, clear=True)
-            _run([sys.executable, "-m", "pip", "--python", str(interpreter), "install", "-q", *PYTHON_SDKS[name]])
+            _run([sys.executable, "-m", "pip", "--python", str(interpreter), "install", "-q", *packages])
     return interpreter
 
 
