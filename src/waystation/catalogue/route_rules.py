@@ -86,7 +86,8 @@ def _deployment(
             f"is {config.provider!r}, which is no provider{en}",
             f"为 {config.provider!r}，没有这个上游{zh}",
         )
-    if any(f"{facts.provider}/{facts.upstream_model}" == name for facts in models.values()):
+    is_own = config.new_model is not None  # the one that brought its model has that name by right
+    if not is_own and any(f"{facts.provider}/{facts.upstream_model}" == name for facts in models.values()):
         yield (
             "",
             "is the name of a model's own deployment; give this one another",
