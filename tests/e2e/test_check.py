@@ -34,7 +34,7 @@ CANT_BE_USED = {
     ),
     "a tier without deployments": (
         '[deployments.d]\nmodel = "m"\nprovider = "p"\ntier = 2\n',
-        ("models.m.tier", "count from 0"),
+        ("models.m.tier", "count them from 0"),
         ("models.m.tier", "从 0 开始"),
     ),
     "an address in a private network": (
