@@ -150,7 +150,6 @@ def test_a_drill_is_met_by_one_project_alone_until_it_is_stopped(fleet: Served) 
     other = fleet.server.command("projects", "create", "Elsewhere", "--json")
     project_id = json.loads(other.stdout)["id"]
     key = fleet.api("POST", "keys", {"name": "elsewhere", "project_id": project_id})["value"]
-    fleet.heard.clear()  # the key that was just made is shown this once
     ids = [fleet.deployment("drilled", "main", upstream_model="known", new_model=NEW)]
     ids.append(fleet.deployment("drilled", "spare", upstream_model="known", tier=1))
     fleet.soon(lambda: places(fleet.everywhere("drilled")) == {"main/drilled"}, "answers")
@@ -298,7 +297,6 @@ def test_kept_answers_are_repeated_by_every_worker_cost_nothing_and_are_forgotte
     project = json.loads(fleet.server.command("projects", "create", "Keeps", "--json").stdout)["id"]
     fleet.server.command("projects", "set", project, "--cache-s", "600")
     key = fleet.api("POST", "keys", {"name": "keeps", "project_id": project})["value"]
-    fleet.heard.clear()
     made = fleet.deployment("kept", "main", upstream_model="known", new_model=NEW)
     fleet.soon(lambda: statuses(fleet.everywhere("kept")) == {200}, "answers")
     assert {said.served_by for said in fleet.everywhere("kept")} == {"primary"}, "another project keeps nothing"
