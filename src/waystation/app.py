@@ -275,6 +275,7 @@ class Worker:
             signup_grant_nano=self.settings.money.signup_grant_nano,
             prover=Prover(lambda: self.database.read(verify)),
             follow=self.follower.step,
+            forget_answers=self.upstreams.cache.purge,
             test_provider=self.upstreams.test,
             health=self.upstreams.health,
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from waystation.catalogue.book.lookup import known_price
+from waystation.catalogue.route_rules import rules_named
 from waystation.catalogue.routing_model import (
     DeploymentConfig,
     ModelFacts,
@@ -107,6 +108,8 @@ def _book_price(
 
 
 def _check_model(read: Reader, key: str, model: ModelSettings, providers: set[str]) -> None:
+    for path, en, zh in rules_named(model.rules):
+        read.complain(f"{key}.{path}", en, zh)
     if (model.provider is None) == (model.path is None):
         read.complain(
             key,

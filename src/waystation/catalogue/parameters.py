@@ -5,7 +5,7 @@ Pure rules. Which upstream wants what is the table in `parameters_table.py`; the
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -169,6 +169,11 @@ class Table:
         return tuple(
             each for each in self.sets if preset in each.presets and self._patterns[each.name].fullmatch(model)
         )
+
+    @property
+    def names(self) -> Collection[str]:
+        """What a deployment may say as its `rules`, beside nothing and "none"."""
+        return self._by_name.keys()
 
     def has(self, name: str) -> bool:
         """Whether a deployment may say this as its `rules`."""

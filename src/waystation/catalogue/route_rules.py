@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from waystation.catalogue.name_rules import Found, Missing, Said, end_in, life, new_name
+from waystation.catalogue.parameters_table import TABLE
 from waystation.catalogue.provider_rules import NAME, NO_NAME, WEIGHT_MAX
 from waystation.catalogue.routing_nouns import (
     BUILT_IN_NAMES,
@@ -85,7 +86,8 @@ def _deployment(
             f"is {config.provider!r}, which is no provider{en}",
             f"为 {config.provider!r}，没有这个上游{zh}",
         )
-    if any(f"{facts.provider}/{facts.upstream_model}" == name for facts in models.values()):
+    is_own = config.new_model is not None  # the one that brought its model has that name by right
+    if not is_own and any(f"{facts.provider}/{facts.upstream_model}" == name for facts in models.values()):
         yield (
             "",
             "is the name of a model's own deployment; give this one another",
@@ -94,6 +96,18 @@ def _deployment(
     yield from _tier_and_weight(config.tier, config.weight)
     if config.upstream_model == "":
         yield "upstream_model", "is empty; leave it out where it is the model's own name", "为空；与模型同名时请删去"
+    yield from rules_named(config.rules)
+
+
+def rules_named(name: str) -> Iterator[Said]:
+    """What is wrong with the parameter rules that a deployment names."""
+    if not TABLE.has(name):
+        en, zh = nearest(name, TABLE.names)
+        yield (
+            "rules",
+            f"is {name!r}, which no set of parameter rules is called{en}",
+            f"为 {name!r}，没有这套参数规则{zh}",
+        )
 
 
 def _tier_and_weight(tier: int, weight: int) -> Iterator[Said]:

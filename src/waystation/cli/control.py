@@ -120,6 +120,7 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
     from waystation.ledger.credit.service import Credit
     from waystation.ledger.rates.service import RateLimits
     from waystation.ledger.verify import verify
+    from waystation.providers.cache.service import Cache
     from waystation.runtime.clock import Clock
     from waystation.runtime.ids import Ids
 
@@ -141,6 +142,7 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
             signup_grant_nano=settings.money.signup_grant_nano,
             prover=Prover(lambda: database.read(verify)),
             follow=_nobody_follows,
+            forget_answers=Cache(database.read, database.write, clock).purge,
         )
         yield Plane(control, opened)
 

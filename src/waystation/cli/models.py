@@ -14,12 +14,13 @@ from waystation.cli.common import (
     print_json,
     settings_of,
 )
+from waystation.cli.control import plane
 from waystation.cli.progress import pull_with_progress
 from waystation.cli.words import say
 from waystation.engine.model import DEFAULT_CHAT_FILE, PINNED_FILES
 from waystation.engine.sources import ModelMissing
 from waystation.inventory import Added, check_gguf, is_there, local_models, local_offer
-from waystation.metering.price_reading import read_price_text
+from waystation.metering.price_reading import read_price, read_price_text
 from waystation.metering.price_text import written_price
 from waystation.settings_reader import nearest
 from waystation.terms import Price
@@ -70,12 +71,33 @@ def list_(as_json: JsonOption = False, data: DataOption = None, config: ConfigOp
         for model in settings.models.values()
         if model.provider is not None
     ]
+    named = {row["name"] for row in rows}
+    rows += [{**row, **_told(price)} for row, price in _of_rows(config, data) if row["name"] not in named]
     if as_json:
         print_json(rows)
         return
     for row in rows:
         note = "" if row["present"] else say("  (file is missing)", "  （缺少文件）")
         print(f"{row['name']}  {row['kind']}  {row['provider']}{note}")
+
+
+def _of_rows(config: Path | None, data: Path | None) -> list[tuple[dict[str, Any], Price | None]]:
+    """The models that came with deployments which were made while the server runs, each with its price."""
+    with plane(config, data) as control:
+        made = [each for each in control.every("listDeployments") if each["new_model"] is not None]
+    return [
+        (
+            {
+                "name": each["model"],
+                "kind": each["new_model"]["kind"],
+                "provider": each["provider"],
+                "path": None,
+                "present": True,
+            },
+            read_price(each["new_model"]["price"]),
+        )
+        for each in made
+    ]
 
 
 def _told(price: Price | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`waystation projects create|list|archive|set`."""
+"""`waystation projects create|list|archive|set|forget-answers`."""
 
 from typing import Annotated, Any
 
@@ -19,6 +19,9 @@ def add_to(app: typer.Typer) -> None:
         archive
     )
     group.command("set", help=say("Change a project.", "修改项目。"))(set_)
+    group.command(
+        "forget-answers", help=say("Forget the answers that are kept for a project.", "清除项目的应答缓存。")
+    )(forget_answers)
     app.add_typer(group, name="projects")
 
 
@@ -106,6 +109,23 @@ def set_(
         project_id = control.project_id(project, organization_id)
         changed = control.ask("updateProjectSettings", body, organization_id=organization_id, project_id=project_id)
     tell(changed, as_json=as_json)
+
+
+def forget_answers(
+    project: ProjectArgument,
+    organization: OrganizationOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    with plane(config, data) as control:
+        organization_id = control.organization_id(organization)
+        project_id = control.project_id(project, organization_id)
+        done = control.ask("forgetKeptAnswers", organization_id=organization_id, project_id=project_id)
+    if as_json:
+        print_json(done)
+        return
+    print(say(f"Forgot {done['count']} kept answers.", f"已清除 {done['count']} 条缓存应答。"))
 
 
 def tell(project: Any, *, as_json: bool) -> None:

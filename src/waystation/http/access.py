@@ -55,6 +55,7 @@ ACCESS: dict[str, Access] = {
     "POST /waystation/organizations": Access.OPERATOR,
     "GET /waystation/projects/{project_id}": Access.ADMIN,
     "POST /waystation/projects/{project_id}": Access.ADMIN,
+    "DELETE /waystation/projects/{project_id}/kept_answers": Access.ADMIN,
     "GET /waystation/keys": Access.ADMIN,
     "POST /waystation/keys": Access.ADMIN,
     "GET /waystation/keys/{key_id}": Access.ADMIN,

@@ -8,6 +8,7 @@ from functools import partial
 from waystation.errors import ApiError, InvalidRequest, ServiceUnavailable
 from waystation.gateway.answer import Way, answer
 from waystation.gateway.call import Call
+from waystation.gateway.notes import MODEL, noted
 from waystation.http.bounds import Bounds
 from waystation.http.exchange import Reply
 from waystation.http.presented import shown_key
@@ -151,10 +152,10 @@ def _headers(call: Call, done: Done | None = None) -> bytes:
         lines += b"x-waystation-cost: %b %b\r\n" % (nano(done.cost_nano), done.currency.encode())
     if call.attempts > 1:
         lines += b"x-waystation-attempts: %d\r\n" % call.attempts
-    if call.notes:
+    if call.served is not None:  # in place of what the catalogue said: a fallback may have answered instead
+        lines += noted(call.notes, MODEL, call.served.name)
+    elif call.notes:
         lines += call.notes
-    elif call.served is not None:  # a fallback; of the others the catalogue has said so
-        lines += b"x-waystation-model: %b\r\n" % call.served.name.encode()
     if call.output_tokens_max is not None:
         lines += b"x-waystation-budget-clamped: %d\r\n" % call.output_tokens_max
     if call.limit_headers:

@@ -38,7 +38,7 @@ _CORS = (
     b"access-control-allow-origin: *\r\naccess-control-expose-headers: "
     b"x-request-id, request-id, openai-processing-ms, retry-after, retry-after-ms, x-waystation-cost, x-waystation-deployment, "
     b"x-waystation-budget-clamped, x-waystation-served-by, x-waystation-attempts, x-waystation-model, "
-    b"x-waystation-ignored, x-waystation-mapped, deprecation, sunset, idempotent-replayed, "
+    b"x-waystation-ignored, x-waystation-mapped, x-waystation-replacement, deprecation, sunset, age, idempotent-replayed, "
     b"x-ratelimit-limit-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, "
     b"x-ratelimit-reset-requests, x-ratelimit-reset-tokens\r\n"
 )

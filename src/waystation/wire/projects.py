@@ -3,7 +3,7 @@
 from typing import Literal
 
 from waystation.wire.answers import Shape
-from waystation.wire.listing import Listing
+from waystation.wire.listing import Deleted, Listing
 from waystation.wire.messages import Exact
 from waystation.wire.organizations import Name
 
@@ -52,3 +52,10 @@ class ProjectSettings(Shape, frozen=True, kw_only=True):
     status: Literal["active", "archived"]
     on_disconnect: str
     cache_s: int
+
+
+class KeptAnswersDeleted(Deleted, frozen=True, kw_only=True):
+    """A project's kept answers have been forgotten."""
+
+    object: str = "project.kept_answers.deleted"
+    count: int  # of those that had reached the database

@@ -70,6 +70,7 @@ ROUTES = {
     # what it lacks
     "get /v1/waystation/projects/{project_id}": "retrieveProjectSettings",
     "post /v1/waystation/projects/{project_id}": "updateProjectSettings",
+    "delete /v1/waystation/projects/{project_id}/kept_answers": "forgetKeptAnswers",
     "get /v1/waystation/keys": "listKeys",
     "post /v1/waystation/keys": "createKey",
     "get /v1/waystation/keys/{key_id}": "retrieveKey",

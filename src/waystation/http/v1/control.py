@@ -65,6 +65,7 @@ class Control(msgspec.Struct, kw_only=True):
     signup_grant_nano: int
     prover: Prover
     follow: Callable[[], Awaitable[object]]  # has this worker know what was just changed
+    forget_answers: Callable[[str], Awaitable[int]]  # the kept answers of a project; how many those were
     # What only a process that answers calls can tell; None in others.
     test_provider: Callable[[ProviderConfig, str | None], Awaitable[Report]] | None = None
     health: Callable[[], HealthObject] | None = None

@@ -8,6 +8,7 @@ from waystation.http.v1.control import PAGE, Asked, Control, Query, Resource
 from waystation.wire.listing import listing
 from waystation.wire.projects import (
     CreateProject,
+    KeptAnswersDeleted,
     ProjectList,
     ProjectObject,
     ProjectSettings,
@@ -89,6 +90,12 @@ async def update_settings(control: Control, asked: Asked) -> ProjectSettings:
     return project_settings(await control.change(put))
 
 
+async def forget_answers(control: Control, asked: Asked) -> KeptAnswersDeleted:
+    project = await _find(control, asked)  # also one that is archived: what it keeps is still its own
+    count = await control.forget_answers(project.id)
+    return KeptAnswersDeleted(id=project.id, count=count)
+
+
 async def _find(control: Control, asked: Asked) -> Project:
     project_id = asked.id("project_id")
     return await control.read(
@@ -147,5 +154,13 @@ RESOURCES = (
         "Change a project.",
         ProjectSettings,
         UpdateProjectSettings,
+    ),
+    Resource(
+        "DELETE",
+        f"{_OURS}/kept_answers",
+        forget_answers,
+        "forgetKeptAnswers",
+        "Forget a project's kept answers, within a second.",
+        KeptAnswersDeleted,
     ),
 )
