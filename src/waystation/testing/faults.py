@@ -2,6 +2,7 @@
 
 Chats and completions as OpenAI has them, messages as Anthropic has them; what it says is in `faults_words.py`, which call
 meets which fault in `faults_script.py`. A model named `fault-drop_mid:3` has that fault whatever the script says.
+GET /told says what it has met and what is open; POST /told with a script plays that from now on.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from waystation.testing.faults_words import Asked, error, events, usage_of, whol
 BODY_BYTES_MAX = 64 * 1024 * 1024
 BODIES_KEPT = 64
 MODEL_PREFIX = "fault-"
+TOLD = "/told"
 _JSON, _SSE = "application/json", "text/event-stream"
 _PAGE = b"<!doctype html><html><body>502 Bad Gateway. sk-upstream-secret</body></html>"
 _WRONG: dict[str, Any] = {"prompt_tokens": -5, "completion_tokens": "many", "input_tokens": -5, "output_tokens": "many"}
@@ -105,6 +107,9 @@ class FaultyUpstream:
             return
         while (request := await _request(reader)) is not None:
             target, headers, body = request
+            if target == TOLD:
+                await self._tell(writer, body)
+                continue
             fault, ahead = self._fault(headers, body, ahead), None
             self.met[fault.name] += 1
             self.open_answers += 1
@@ -113,6 +118,18 @@ class FaultyUpstream:
                     return
             finally:
                 self.open_answers -= 1
+
+    async def _tell(self, writer: asyncio.StreamWriter, script: bytes) -> None:
+        """What it has met and what is open, but for whoever asks that."""
+        status, told = 200, {"met": self.met, "connections": len(self.connections) - 1, "answers": self.open_answers}
+        try:
+            if script:
+                self.play(script.decode())
+        except (BadScript, UnicodeDecodeError):
+            status, told = 400, {}
+        body = msgspec.json.encode(told)
+        writer.write(b"HTTP/1.1 %d -\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body))
+        await writer.drain()
 
     def _at_s(self) -> float:
         return time.monotonic() - self._began_s
