@@ -20,7 +20,7 @@ from typing import Any, Self
 import msgspec
 
 from waystation.testing.faults_script import AT_ACCEPT, FAULTS, WELL, BadScript, Fault, Script, read_fault
-from waystation.testing.faults_words import Asked, error, events, usage_of, whole
+from waystation.testing.faults_words import TOOL_BEGUN, Asked, error, events, usage_of, whole
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 BODIES_KEPT = 64
@@ -221,8 +221,8 @@ class _Answering:
                 await self._writer.drain()
             return await self._end()
         self._chunk(b"".join(before))
-        for number, word in enumerate(words):
-            if number == stop and name in ("hang_mid", "drop_mid", "reset_mid", "error_mid", "malformed"):
+        for number, word in enumerate([*words, b""]):  # so that one may break off when only its end is missing
+            if number == stop and name in ("hang_mid", "drop_mid", "reset_mid", "error_mid", "malformed", "tool_mid"):
                 await self._writer.drain()
                 await asyncio.sleep(0.005)  # so that what was said arrives before what comes now
                 return await self._break(target)
@@ -241,6 +241,10 @@ class _Answering:
             kind = b"event: error\n" if target.endswith("/messages") else b""
             self._chunk(b"%bdata: %b\n\n" % (kind, error(target, 500, "It broke.")))
             return await self._end()
+        if self._name == "tool_mid":
+            self._chunk(TOOL_BEGUN)
+            await self._writer.drain()
+            return False
         if self._name == "malformed":
             self._chunk(b'data: {"choices": [{"index\n\n')
             return await self._end()
