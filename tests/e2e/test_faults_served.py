@@ -22,7 +22,7 @@ from waystation.testing.faults_words import INPUT_TOKENS, TEXT, WORDS
 TOTAL_S, HANGS_S = 6, 0.4
 SLACK_S = 2.0
 """Of a machine that is busy with other things."""
-TOGETHER = 6
+TOGETHER = 16
 BEGIN = "".join(WORDS[:3])
 
 FAILED, LATE, LIMITED = (502, "upstream_error"), (504, "upstream_timeout"), (429, "rate_limit_exceeded")

@@ -19,6 +19,8 @@ from tests.e2e.running import Running, serving
 from tests.e2e.served_stand import Faulty, faulty
 from waystation.testing.faults_words import INPUT_TOKENS, TEXT, WORDS
 
+pytestmark = pytest.mark.slow
+
 CHAT, COMPLETIONS, MESSAGES = "/v1/chat/completions", "/v1/completions", "/v1/messages"
 CUTS = range(len(WORDS) + 1)  # 0: before the first word; all: only the end is missing
 TOLERANCE = 8  # tokens that our count of these words may be off from the upstream's
