@@ -87,6 +87,7 @@ async def call(
     leave_after: int | None = None,
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
+    path: str = "/v1/chat/completions",
 ) -> Answer:
     """One call on a connection of its own. `leave_after`: it is closed when so many events have come."""
     answer = Answer(user)
@@ -96,7 +97,7 @@ async def call(
         async with asyncio.timeout(CALL_S):
             incoming, outgoing = await asyncio.open_connection(place.hostname, place.port)
             try:
-                outgoing.write(_request(key, body or body_of(user, stream=stream), headers or {}))
+                outgoing.write(_request(path, key, body or body_of(user, stream=stream), headers or {}))
                 while not answer.ended and (data := await incoming.read(65_536)):
                     reader.feed(data)
                     if leave_after is not None and answer.body.count(b"data: ") >= leave_after:
@@ -107,9 +108,9 @@ async def call(
     return answer
 
 
-def _request(key: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+def _request(path: str, key: str, body: bytes, headers: Mapping[str, str]) -> bytes:
     lines = [
-        "POST /v1/chat/completions HTTP/1.1",
+        f"POST {path} HTTP/1.1",
         "host: waystation",
         f"authorization: Bearer {key}",
         "content-type: application/json",

@@ -103,11 +103,11 @@ def serving(
         arguments += ["--config", str(config)]
     if workers > 1:
         arguments += ["--workers", str(workers)]
-    with _process([sys.executable, "-m", module, *arguments], log) as process:
+    with started([sys.executable, "-m", module, *arguments], log) as process:
         wait_s = START_S if _model_is_here() else PULL_S
-        told = _wait(lambda: _told_by_all(data / "server.json", workers), wait_s, "server.json", process, log)
+        told = wait_for(lambda: _told_by_all(data / "server.json", workers), wait_s, "server.json", process, log)
         url = str(told["url"])
-        _wait(lambda: _all_models_are_ready(url), wait_s, "every model being ready", process, log)
+        wait_for(lambda: _all_models_are_ready(url), wait_s, "every model being ready", process, log)
         _, key = _new_key(url, data, "tests")
         yield Running(url, key, data, process.pid, tuple(told["worker_pids"]), log)
 
@@ -118,8 +118,8 @@ def fake_upstream(folder: Path, *options: str) -> Iterator[Upstream]:
     log = folder / "upstream.log"
     port = free_port()
     command = [sys.executable, "-m", "waystation.testing.upstream", "--port", str(port), *options]
-    with _process(command, log) as process:
-        _wait(lambda: _listens(port), START_S, "the fake upstream", process, log)
+    with started(command, log) as process:
+        wait_for(lambda: listens(port), START_S, "the fake upstream", process, log)
         yield Upstream(f"http://127.0.0.1:{port}", process.pid, log)
 
 
@@ -145,7 +145,7 @@ def _new_key(url: str, data: Path, name: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def started(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a group of its own, so that whatever it has started ends with it, also when it hangs."""
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -169,7 +169,7 @@ def _process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]
         process.wait()
 
 
-def _wait(look: Callable[[], T | None], wait_s: float, what: str, process: subprocess.Popen[bytes], log: Path) -> T:
+def wait_for(look: Callable[[], T | None], wait_s: float, what: str, process: subprocess.Popen[bytes], log: Path) -> T:
     until = time.monotonic() + wait_s
     while time.monotonic() < until:
         if process.poll() is not None:
@@ -209,7 +209,7 @@ def _accepts(url: str, key: str) -> bool:
         return False
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

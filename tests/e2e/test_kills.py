@@ -81,30 +81,26 @@ def books_are_right(server: Running) -> None:
     assert server.command("ledger", "verify").returncode == 0
 
 
-def test_a_killed_engine_ends_its_streams_with_an_error_and_is_back_within_five_seconds(own: Running) -> None:
+def test_a_killed_engine_is_back_within_five_seconds_and_its_answer_goes_on(own: Running) -> None:
     stream = client(own).chat.completions.create(
         model=MODEL,
         messages=[{"role": "user", "content": LONG}],
         stream=True,
         temperature=0,
-        max_tokens=800,
+        max_tokens=200,
         user="killed-engine",
     )
-    for _ in range(10):
-        next(stream)
+    chunks = [next(stream) for _ in range(10)]
     os.kill(child_of(own, MODEL), signal.SIGKILL)
     died = time.monotonic()
-    with pytest.raises(openai.APIError) as caught:
-        list(stream)
-    assert isinstance(caught.value.body, dict)
-    assert caught.value.body["code"] in ("service_unavailable", "upstream_error")
     wait(lambda: answers(own), BACK_S, "an answer after the kill")
     print(f"back {time.monotonic() - died:.2f} s after the kill")
-    wait(
-        lambda: rows(own, "end_user = 'killed-engine' AND status = 'error' AND output_tokens >= 9") == 1,
-        BOOKS_S,
-        "its row",
-    )
+    chunks += list(stream)
+    assert len({chunk.id for chunk in chunks}) == 1
+    assert chunks[-1].choices[0].finish_reason in ("length", "stop")
+    assert [chunk.choices[0].finish_reason for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
+    wait(lambda: rows(own, "end_user = 'killed-engine' AND status = 'ok'") == 1, BOOKS_S, "its row")
+    assert rows(own, "end_user = 'killed-engine'") == 1
     books_are_right(own)
 
 

@@ -2,6 +2,7 @@
 
 Chats and completions as OpenAI has them, messages as Anthropic has them; what it says is in `faults_words.py`, which call
 meets which fault in `faults_script.py`. A model named `fault-drop_mid:3` has that fault whatever the script says.
+GET /told says what it has met and what is open; POST /told with a script plays that from now on.
 """
 
 import argparse
@@ -19,11 +20,12 @@ from typing import Any, Self
 import msgspec
 
 from waystation.testing.faults_script import AT_ACCEPT, FAULTS, WELL, BadScript, Fault, Script, read_fault
-from waystation.testing.faults_words import Asked, error, events, usage_of, whole
+from waystation.testing.faults_words import TOOL_BEGUN, Asked, error, events, usage_of, whole
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 BODIES_KEPT = 64
 MODEL_PREFIX = "fault-"
+TOLD = "/told"
 _JSON, _SSE = "application/json", "text/event-stream"
 _PAGE = b"<!doctype html><html><body>502 Bad Gateway. sk-upstream-secret</body></html>"
 _WRONG: dict[str, Any] = {"prompt_tokens": -5, "completion_tokens": "many", "input_tokens": -5, "output_tokens": "many"}
@@ -105,6 +107,9 @@ class FaultyUpstream:
             return
         while (request := await _request(reader)) is not None:
             target, headers, body = request
+            if target == TOLD:
+                await self._tell(writer, body)
+                continue
             fault, ahead = self._fault(headers, body, ahead), None
             self.met[fault.name] += 1
             self.open_answers += 1
@@ -113,6 +118,18 @@ class FaultyUpstream:
                     return
             finally:
                 self.open_answers -= 1
+
+    async def _tell(self, writer: asyncio.StreamWriter, script: bytes) -> None:
+        """What it has met and what is open, but for whoever asks that."""
+        status, told = 200, {"met": self.met, "connections": len(self.connections) - 1, "answers": self.open_answers}
+        try:
+            if script:
+                self.play(script.decode())
+        except (BadScript, UnicodeDecodeError):
+            status, told = 400, {}
+        body = msgspec.json.encode(told)
+        writer.write(b"HTTP/1.1 %d -\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body))
+        await writer.drain()
 
     def _at_s(self) -> float:
         return time.monotonic() - self._began_s
@@ -204,8 +221,8 @@ class _Answering:
                 await self._writer.drain()
             return await self._end()
         self._chunk(b"".join(before))
-        for number, word in enumerate(words):
-            if number == stop and name in ("hang_mid", "drop_mid", "reset_mid", "error_mid", "malformed"):
+        for number, word in enumerate([*words, b""]):  # so that one may break off when only its end is missing
+            if number == stop and name in ("hang_mid", "drop_mid", "reset_mid", "error_mid", "malformed", "tool_mid"):
                 await self._writer.drain()
                 await asyncio.sleep(0.005)  # so that what was said arrives before what comes now
                 return await self._break(target)
@@ -224,6 +241,10 @@ class _Answering:
             kind = b"event: error\n" if target.endswith("/messages") else b""
             self._chunk(b"%bdata: %b\n\n" % (kind, error(target, 500, "It broke.")))
             return await self._end()
+        if self._name == "tool_mid":
+            self._chunk(TOOL_BEGUN)
+            await self._writer.drain()
+            return False
         if self._name == "malformed":
             self._chunk(b'data: {"choices": [{"index\n\n')
             return await self._end()

@@ -22,6 +22,7 @@ FAULTS = {
     "drop_mid": "N words (3), then the connection is closed",
     "reset_mid": "N words (3), then it is reset",
     "error_mid": "N words (3), then an error as an event",
+    "tool_mid": "N words (3), then a tool call begins, then the connection is closed (chats)",
     "split": "every byte of a stream by itself, so also in the middle of letters",
     "malformed": "an event that is no JSON in the middle of a stream; of a whole answer half of its JSON",
     "html": "a web page with status 200",

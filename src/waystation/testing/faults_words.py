@@ -11,6 +11,12 @@ import msgspec
 WORDS = ("Once", " upon", " a", " time", ",", " 从前", "，", "有", " a", " small", " 🚂", " set", " out", " alone", ".")
 TEXT = "".join(WORDS)
 INPUT_TOKENS = 7
+TOOL_BEGUN = (
+    b'data: {"id":"chatcmpl-fault","object":"chat.completion.chunk","created":1750000000,"model":"m","choices":[{"index":0,'
+    b'"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"look","arguments":"{\\"at"}}]},'
+    b'"finish_reason":null}]}\n\n'
+)
+"""A chunk in which a tool call begins."""
 
 _encode = msgspec.json.encode
 

@@ -1,7 +1,10 @@
 """The script language of faults, and the words that are gone on with."""
 
+import asyncio
+
 import pytest
 
+from waystation.testing.faults import FaultyUpstream
 from waystation.testing.faults_script import BadScript, Script
 from waystation.testing.faults_words import INPUT_TOKENS, TEXT, WORDS, Asked, usage_of, words_for
 
@@ -61,3 +64,29 @@ def test_what_is_gone_on_with_is_read_and_a_limit_is_kept() -> None:
     asked = Asked(messages=[{"role": "assistant", "content": "".join(WORDS[:4])}], max_tokens=5)
     assert words_for(asked) == (list(WORDS[4:9]), True)
     assert usage_of(CHAT, asked) == {"prompt_tokens": INPUT_TOKENS + 4, "completion_tokens": 5, "total_tokens": 16}
+
+
+def test_it_says_what_it_has_met_and_plays_what_it_is_told() -> None:
+    async def ask(url: str, request: bytes) -> bytes:
+        host, port = url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        body = await reader.readexactly(size)
+        writer.close()
+        return head.split(b"\r\n")[0] + body
+
+    async def story() -> None:
+        async with FaultyUpstream() as upstream:
+            call = b'POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 13\r\n\r\n{"model":"m"}'
+            assert b"200" in await ask(upstream.url, call)
+            told = b"POST /told HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b"
+            assert (await ask(upstream.url, told % (10, b"status:503"))).endswith(
+                b'{"met":{"none":1},"connections":0,"answers":0}'
+            )
+            assert b"503" in await ask(upstream.url, call)
+            assert b"400" in await ask(upstream.url, told % (5, b"flood"))
+            assert b'"status":1' in await ask(upstream.url, b"GET /told HTTP/1.1\r\n\r\n")
+
+    asyncio.run(story())
