@@ -64,12 +64,17 @@ def node_environment() -> dict[str, str]:
 
 
 def gateway_config(upstream: Upstream, moody: Moody) -> str:
-    """A configuration as an administrator would write it: two providers, their models at the FAQ's price of GPT-4o."""
+    """A configuration as an administrator would write it: providers, their models at the FAQ's price of GPT-4o.
+
+    A key that was refused or limited rests for all models of its provider, so each model that is refused has its own.
+    """
     lines = ["[engine]", "enabled = false"]
-    for provider, url in (("fake", f"{upstream.url}/v1"), ("moody", moody.url)):
+    apart = ("moody", *(name for name in UPSTREAM_MODELS if name.startswith("fault-")))
+    for provider in ("fake", *apart):
+        url = moody.url if provider == "moody" else f"{upstream.url}/v1"
         lines += [f"[providers.{provider}]", f'base_url = "{url}"', f'api_key = "{UPSTREAM_KEY}"']
     for name in (*UPSTREAM_MODELS, "moody"):
-        provider = "moody" if name == "moody" else "fake"
+        provider = name if name in apart else "fake"
         price = '{ currency = "USD", input = "2.50", output = "10.00" }'
         lines += [f'[models."{name}"]', f'provider = "{provider}"', f"price = {price}"]
     return "\n".join(lines) + "\n"
