@@ -4,6 +4,8 @@ from typing import Any
 
 from waystation.terms import Caller, Dialect, Model, Operation, Rung
 
+_PRIMARY = Rung.PRIMARY  # to look up a member of an enum costs as much as ten attributes
+
 
 class Call:
     """One request on its way to an answer.
@@ -67,7 +69,7 @@ class Call:
         # answered, and with which model (None: the one that was asked for). Its price holds where it is lower.
         self.deployment: str = ""
         self.attempts: int = 0
-        self.rung = Rung.PRIMARY
+        self.rung: Rung = _PRIMARY
         self.served: Model | None = None
         self.notes = b""  # more headers of the answer that stages have to say, as encoded lines
         self.ignored: tuple[str, ...] = ()  # parameters that the provider could not use, named in x-waystation-ignored

@@ -8,6 +8,11 @@ from waystation.gateway.call import Call
 from waystation.metering.cost import hold_nano
 from waystation.terms import Model, Operation, Price, Usage
 
+_CHAT, _EMBEDDINGS = (
+    Operation.CHAT,
+    Operation.EMBEDDINGS,
+)  # to look up a member of an enum costs as much as ten attributes
+
 TEMPLATE_TOKENS_MAX = 512  # what a chat template adds: roles, a default system prompt, the rules of tool calls
 EMBEDDING_TOKENS_PER_BYTE = 2  # each input of a list has its own prefix and end marks, and may be one letter long
 ROLE_TOKENS, ANSWER_ROLE_TOKENS = 4, 8  # what a template adds to each message, and to open the answer
@@ -50,7 +55,7 @@ class Excess(msgspec.Struct, frozen=True):
 def bounds_of(call: Call, model: Model, excess: Excess | None = None) -> Bounds:
     """Bounds that cost nothing to find."""
     request = call.request
-    choices = 1 if call.operation is Operation.EMBEDDINGS else int(request.choices)
+    choices = 1 if call.operation is _EMBEDDINGS else int(request.choices)
     bounds = Bounds(input_tokens_bound(call, model), output_tokens_bound(call, model), choices)
     if excess is None:
         return bounds
@@ -59,14 +64,14 @@ def bounds_of(call: Call, model: Model, excess: Excess | None = None) -> Bounds:
 
 def asked_tier(call: Call) -> str | None:
     """The service tier that the caller asked for; None when they left it to the provider."""
-    tier: str | None = call.request.service_tier if call.operation is Operation.CHAT else None
+    tier: str | None = call.request.service_tier if call.operation is _CHAT else None
     return None if tier == "auto" else tier
 
 
 def input_tokens_bound(call: Call, model: Model) -> int:
     """No token is shorter than a byte, so the body bounds its words; a picture may be worth the whole context."""
     size_bytes = len(call.body)
-    if call.operation is Operation.EMBEDDINGS:
+    if call.operation is _EMBEDDINGS:
         return size_bytes * EMBEDDING_TOKENS_PER_BYTE
     if call.request.has_images:
         return max(size_bytes, model.abilities.context_tokens_max)
@@ -75,7 +80,7 @@ def input_tokens_bound(call: Call, model: Model) -> int:
 
 def output_tokens_bound(call: Call, model: Model) -> int:
     """What the caller asked for or the model can do, whichever is less, for each choice. An embedding says nothing."""
-    if call.operation is Operation.EMBEDDINGS:
+    if call.operation is _EMBEDDINGS:
         return 0
     request = call.request
     most = model.abilities.output_tokens_max
@@ -87,7 +92,7 @@ def tighter(bounds: Bounds, call: Call, given_tokens: Callable[[], int]) -> Boun
     """Bounds for when money is short: the input is counted, with room for a tokenizer that differs from ours and for the
     template. Pictures can't be counted.
     """
-    if call.operation is not Operation.EMBEDDINGS and call.request.has_images:
+    if call.operation is not _EMBEDDINGS and call.request.has_images:
         return bounds
     counted = given_tokens()
     allowed = counted + counted // 8 + ROLE_TOKENS * call.body.count(b'"role"') + ANSWER_ROLE_TOKENS

@@ -115,9 +115,8 @@ class Router:
         known = self.standing.deployments.get(deployment.name)
         if known is not None and not known.breaker.closed:
             return None
-        credential = provider.credentials[0]
-        if len(provider.credentials) > 1:
-            credential = drawn(provider.credentials, self._chance())
+        pool = provider.credentials
+        credential = pool[0] if len(pool) == 1 else drawn(pool, self._chance())
         return None if credential.disabled else Target(deployment, model, credential)
 
     def _wanted(self, call: Call, model: Model) -> Deployment:

@@ -4,6 +4,8 @@ from waystation.gateway.call import Call
 from waystation.metering.guess import tokens_of_bytes
 from waystation.terms import Model, Operation
 
+_EMBEDDINGS = Operation.EMBEDDINGS
+
 
 def tokens_estimated(call: Call, model: Model) -> int:
     """The larger of the output that was asked for and the input by its size; corrected when the call has ended.
@@ -14,7 +16,7 @@ def tokens_estimated(call: Call, model: Model) -> int:
     """
     request = call.request
     given = tokens_of_bytes(len(call.body))
-    if call.operation is Operation.EMBEDDINGS:
+    if call.operation is _EMBEDDINGS:
         return given
     if given > model.abilities.context_tokens_max and request.has_images:
         given = model.abilities.context_tokens_max
