@@ -186,9 +186,13 @@ class Cache:
         return await self._shelf.purge(project_id)
 
     async def forget(self, project_ids: Sequence[str]) -> None:
-        """A listener for changes of `TOPIC`: what this worker has of these projects is forgotten."""
+        """A listener for changes of `TOPIC`: what this worker has of these projects is forgotten.
+
+        What it wrote after the others had deleted and before it heard of it goes, too. Raises ServiceUnavailable.
+        """
         self._memory.forget(project_ids)
-        self._shelf.forget(project_ids)
+        for project_id in project_ids:
+            await self._shelf.delete(project_id)
 
     def stats(self) -> Stats:
         return Stats(

@@ -92,14 +92,18 @@ class Shelf:
 
     async def purge(self, project_id: str) -> int:
         """Delete a project's, and tell all workers; returns how many those were. Raises ServiceUnavailable."""
+        deleted = await self.delete(project_id)
+        await self._write(partial(store.tell, project_id=project_id, at=self._clock.now_s()))
+        return deleted
+
+    async def delete(self, project_id: str) -> int:
+        """Delete a project's, written or not; returns how many were written. Raises ServiceUnavailable."""
         self.forget((project_id,))
         deleted = 0
-        while True:
-            some = await self._write(partial(store.purge, project_id=project_id, most=SWEEP_ROWS_MAX))
+        while (some := await self._write(partial(store.purge, project_id=project_id, most=SWEEP_ROWS_MAX))) > 0:
             deleted += some
             if some < SWEEP_ROWS_MAX:
                 break
-        await self._write(partial(store.tell, project_id=project_id, at=self._clock.now_s()))
         return deleted
 
     async def step(self) -> None:

@@ -274,6 +274,20 @@ def test_a_projects_answers_are_forgotten_everywhere(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
+def test_what_a_worker_wrote_before_it_heard_is_forgotten_too(tmp_path: Path) -> None:
+    async def story(cache: Cache, database: Database, clock: FakeClock) -> None:
+        other = cache_on(database, clock)
+        await keep(other, call(), b"late")
+        await cache.purge("proj_1")
+        await other.step()
+        assert await rows(database) == 1
+        await other.forget(["proj_1"])
+        assert await rows(database) == 0
+        assert await find(cache_on(database, clock), call()) is None
+
+    tell(tmp_path, story)
+
+
 def test_what_has_expired_and_what_is_too_much_is_swept(tmp_path: Path) -> None:
     async def story(cache: Cache, database: Database, clock: FakeClock) -> None:
         for number in range(10):
