@@ -19,6 +19,8 @@ from waystation.wire.money import decimal_of, nano_of
 if TYPE_CHECKING:
     from waystation.cli.books import Books
     from waystation.http.v1.control import Control
+    from waystation.providers.model import ProviderConfig
+    from waystation.providers.probing import Report
 
 OBJECTS_MAX = 100_000  # that a list reads
 PAGE_OBJECTS = 100
@@ -106,6 +108,18 @@ async def _nobody_follows() -> None:
     """A command answers no calls; workers look for changes themselves."""
 
 
+async def _try_from_here(config: "ProviderConfig", model: str | None) -> "Report":
+    """How far a request to a provider gets from this machine."""
+    from waystation.providers.probing import try_provider
+    from waystation.runtime.http_clients import Clients
+
+    clients = Clients()
+    try:
+        return await try_provider(config, clients, model=model)
+    finally:
+        await clients.close()
+
+
 @contextmanager
 def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
     """The control plane on the database of these settings, made if need be."""
@@ -142,6 +156,7 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
             signup_grant_nano=settings.money.signup_grant_nano,
             prover=Prover(lambda: database.read(verify)),
             follow=_nobody_follows,
+            test_provider=_try_from_here,
             forget_answers=Cache(database.read, database.write, clock).purge,
         )
         yield Plane(control, opened)

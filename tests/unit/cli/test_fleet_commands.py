@@ -1,5 +1,6 @@
 """Providers, credentials, deployments, routes, drills and notices from outside: what the commands print, and how they end."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,14 @@ def test_what_is_asked_wrongly_is_told(tmp_path: Path) -> None:
     assert waystation("providers", "add", "red", "--header", "x", home=tmp_path).code == 2
     assert "did you mean 'blue'" in waystation("credentials", "add", "blu", home=tmp_path, stdin=SECRET).err
     assert waystation("routes", "set", "m", "--from", "-", home=tmp_path, stdin="[" * 100_000).code == 2
+
+
+def test_a_provider_is_tested_from_this_machine_and_the_hop_that_fails_is_named(tmp_path: Path) -> None:
+    fresh(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    url = ("--base-url", f"http://127.0.0.1:{port}/v1", "--allow-private-network")
+    told(tmp_path, "providers", "add", "dead", *url)
+    said = waystation("providers", "test", "dead", "--json", home=tmp_path)
+    assert said.code == 1, said
+    assert [hop["name"] for hop in said.json["hops"] if hop["outcome"] == "failed"] == ["connect"]
