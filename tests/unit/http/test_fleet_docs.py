@@ -2,6 +2,7 @@
 
 import json
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,6 @@ def test_the_price_books_price_is_found_by_a_presets_url(tmp_path: Path) -> None
     async def story(s: Stand) -> None:
         await s.post(P, {"name": "mine", "preset": "deepseek"})
         made = await s.post(D, {"model": "deepseek-chat", "provider": "mine", "new_model": {}})
-        assert float(made["new_model"]["price"]["output"]) > 0
+        assert Decimal(made["new_model"]["price"]["output"]) > 0
 
     stand(tmp_path, story)
