@@ -67,6 +67,14 @@ from waystation.runtime.db import Database
 from waystation.runtime.http_client import HttpClient
 from waystation.runtime.ids import Ids
 from waystation.settings import Settings, load_settings
+from waystation.storage.completions.keeping import CompletionsKeeper
+from waystation.storage.completions.service import StoredCompletions
+from waystation.storage.conversations.service import Conversations
+from waystation.storage.files.service import Files
+from waystation.storage.memory import Memory
+from waystation.storage.responses.keeping import ResponsesKeeper
+from waystation.storage.responses.service import Responses
+from waystation.storage.vault import Vault
 from waystation.terms import Model
 from waystation.upstreams import Upstreams
 from waystation.wire.models import ModelObject, model_list
@@ -90,6 +98,7 @@ class Parts(msgspec.Struct):
     policy: Policy
     ledger: Ledger
     routing: Router
+    memory: Memory
 
 
 class Worker:
@@ -102,6 +111,7 @@ class Worker:
         self.clock = Clock()
         self.ids = Ids()
         self.view = View()
+        self.vault = Vault(settings.storage.encryption_key)
         self.http = HttpClient()
         self.local: dict[str, LocalModel] = {}
         self.vocabularies: dict[str, Path] = {}
@@ -174,6 +184,7 @@ class Worker:
             Policy(self.view.models, strict=settings.server.strict_parameters),
             self.ledger,
             self.upstreams.router,
+            Memory(ResponsesKeeper(), CompletionsKeeper()),
         )
         self.readiness = Readiness(
             self.view.models,
@@ -270,6 +281,10 @@ class Worker:
             limits=RateLimits(self.clock, new_id),
             prices=PriceList(self.clock),
             fleet=self.fleet,
+            responses=Responses(self.clock, new_id, self.vault),
+            conversations=Conversations(self.clock, new_id, self.vault),
+            completions=StoredCompletions(self.clock, new_id, self.vault),
+            files=Files(self.clock, new_id, self.vault),
             journals=self.settings.data / "journal",
             models=lambda: self.view.models,
             signup_grant_nano=self.settings.money.signup_grant_nano,

@@ -35,6 +35,7 @@ __all__ = [
 
 KIB, MIB = 1024, 1024 * 1024
 WORKERS_MAX = 64
+ENCRYPTION_KEY_CHARS_MIN = 16
 
 # Variables that other parts read themselves, and those that Kubernetes makes up for a service called "waystation".
 FOREIGN_VARIABLES = re.compile(
@@ -119,6 +120,24 @@ class MoneySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """What is kept of calls and for them: responses, conversations, stored completions, files."""
+
+    url: str = setting(
+        "", "Where files are: a folder, or s3://bucket/prefix with the extra [s3]. Empty: files/ in the data folder."
+    )
+    encryption_key: Secret | None = setting(
+        None,
+        "Encrypts responses, conversations, stored completions and files at rest. Keep it: nothing opens them without.",
+    )
+    responses_days: int = setting(
+        30, "How long responses and stored chat completions are kept.", unit="days", least=1, most=36_500
+    )
+    file_bytes_max: int = setting(512 * MIB, "Largest file.", unit="bytes", least=KIB)
+    project_bytes_max: int = setting(100 * 1024 * MIB, "All files of a project together.", unit="bytes", least=KIB)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of them, as they hold for this start."""
 
@@ -129,6 +148,7 @@ class Settings:
     server: ServerSettings
     engine: EngineSettings
     money: MoneySettings
+    storage: StorageSettings
     providers: dict[str, ProviderConfig]
     models: dict[str, ModelSettings]
     deployments: dict[str, DeploymentConfig] = field(default_factory=dict)
@@ -190,7 +210,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError([f"{path}: can't be read: {error}"]) from None
 
 
-TOPICS = ("server", "engine", "money", "providers", "models", "deployments", "routes")
+TOPICS = ("server", "engine", "money", "storage", "providers", "models", "deployments", "routes")
 
 
 def _assemble(
@@ -200,12 +220,15 @@ def _assemble(
     for key in tables:
         if key not in known:
             read.complain(key, f"is not a setting{nearest(key, known)}")
-    given = {topic: _given(overrides, topic) for topic in ("server", "engine", "money")}
+    given = {topic: _given(overrides, topic) for topic in ("server", "engine", "money", "storage")}
     server = read.topic(ServerSettings, "server", tables.get("server", {}), over=given["server"])
     engine = read.topic(EngineSettings, "engine", tables.get("engine", {}), over=given["engine"])
     money = read.topic(MoneySettings, "money", tables.get("money", {}), over=given["money"])
+    storage = read.topic(StorageSettings, "storage", tables.get("storage", {}), over=given["storage"])
     if money is not None:
         _check_money(read, money)
+    if storage is not None:
+        _check_storage(read, storage)
     providers = read_providers(read, tables.get("providers", {}))
     named = set(tables["providers"]) if isinstance(tables.get("providers"), dict) else set()
     models = read_models(read, tables.get("models", {}), named, providers, at)
@@ -215,7 +238,7 @@ def _assemble(
         check_traffic(read, models, deployments, routes, named)
     models_folder = _text(read, "WAYSTATION_MODELS", "models_folder", tables)
     database_url = _text(read, "WAYSTATION_DATABASE_URL", "database_url", tables)
-    if read.problems or server is None or engine is None or money is None:
+    if read.problems or server is None or engine is None or money is None or storage is None:
         return None
     return Settings(
         data=data,
@@ -225,6 +248,7 @@ def _assemble(
         server=server,
         engine=engine,
         money=money,
+        storage=storage,
         providers=providers,
         models=models,
         deployments=deployments,
@@ -238,6 +262,12 @@ def _check_money(read: Reader, money: MoneySettings) -> None:
         nano_of(money.signup_grant)
     except ValueError as error:
         read.complain("money.signup_grant", str(error))
+
+
+def _check_storage(read: Reader, storage: StorageSettings) -> None:
+    key = storage.encryption_key
+    if key is not None and len(key.reveal()) < ENCRYPTION_KEY_CHARS_MIN:
+        read.complain("storage.encryption_key", f"must have at least {ENCRYPTION_KEY_CHARS_MIN} characters")
 
 
 def _given(overrides: dict[str, object], topic: str) -> dict[str, object]:

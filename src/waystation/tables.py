@@ -593,3 +593,135 @@ kept_answers = Table(  # the response cache
     Index("ix_kept_answers_expires_at_size_bytes", "expires_at", "size_bytes"),  # the rows are large: sums read this
     sqlite_with_rowid=False,
 )
+
+
+# -- what is kept of answers: storage/. Columns of bytes are opened by its vault: encrypted where a key is configured.
+
+responses = Table(
+    "responses",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("status", Text, nullable=False),  # as OpenAI's
+    Column("background", SmallInteger, nullable=False),
+    Column("stream", SmallInteger, nullable=False),  # it was asked for as a stream, so its events can be read again
+    Column("previous_id", Text, index=True),
+    Column("conversation_id", Text),
+    Column("input", LargeBinary, nullable=False),  # JSON: the items that came with this request, each with an id
+    Column("body", LargeBinary, nullable=False),  # JSON of the response as it was answered last
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+response_events = Table(  # of responses in the background; goes with its response
+    "response_events",
+    metadata,
+    Column("response_id", Text, nullable=False),
+    Column("last", BigInteger, nullable=False),  # the highest sequence_number in data
+    Column("data", LargeBinary, nullable=False),  # whole server-sent events
+    PrimaryKeyConstraint("response_id", "last"),
+    sqlite_with_rowid=False,
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project_id", Text, nullable=False, index=True),
+    Column("metadata", Text, nullable=False),  # JSON
+    Column("created_at", BigInteger, nullable=False),
+)
+
+conversation_items = Table(
+    "conversation_items",
+    metadata,
+    Column("conversation_id", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),  # grows; there may be gaps
+    Column("id", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # JSON of the item
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("conversation_id", "position"),
+    Index("ix_conversation_items_id", "conversation_id", "id", unique=True),
+    sqlite_with_rowid=False,
+)
+
+stored_completions = Table(
+    "stored_completions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project_id", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("metadata", Text, nullable=False),  # JSON
+    Column("body", LargeBinary, nullable=False),  # JSON of the chat completion, with what OpenAI adds to a stored one
+    Column("messages", LargeBinary, nullable=False),  # JSON of the messages that were sent
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Index("ix_stored_completions_project_id_id", "project_id", "id"),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project_id", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("status", Text, nullable=False),  # "uploaded" | "processed" | "error"
+    Column("status_details", Text),
+    Column("place", Text, nullable=False),  # where its content is in the store: never made of what a caller said
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, index=True),
+    Index("ix_files_project_id_id", "project_id", "id"),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project_id", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("mime_type", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),  # that it will have
+    Column("status", Text, nullable=False),  # "pending" | "completed" | "cancelled" | "expired"
+    Column("file_id", Text),
+    Column("file_expires_s", BigInteger),  # after it was made; null: never
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+upload_parts = Table(
+    "upload_parts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("upload_id", Text, nullable=False, index=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+
+# -- work that outlives the request that asked for it: jobs/
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # "response": a response in the background
+    Column("subject", Text, nullable=False),  # the id of what it is about
+    Column("project_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),  # whose call it is
+    Column("payload", LargeBinary, nullable=False),  # what the kind needs
+    Column("state", Text, nullable=False),  # "queued" | "running" | "done"
+    Column("attempts", Integer, nullable=False),
+    Column("run_at", BigInteger, nullable=False),  # UTC seconds: not before
+    Column("leased_until_ms", BigInteger),  # by `worker`, which renews it; past it, it is anybody's
+    Column("worker", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_jobs_state_run_at", "state", "run_at"),
+    Index("ix_jobs_subject", "subject"),
+)

@@ -19,6 +19,7 @@ class Operation(StrEnum):
     CHAT = "chat"
     COMPLETION = "text_completion"
     EMBEDDINGS = "embeddings"
+    MODERATIONS = "moderations"
 
 
 class Dialect(StrEnum):
@@ -26,6 +27,7 @@ class Dialect(StrEnum):
 
     OPENAI = "openai"  # chat completions, completions, embeddings
     ANTHROPIC = "anthropic"  # messages
+    RESPONSES = "responses"  # OpenAI's Responses API
 
 
 class Rung(StrEnum):

@@ -283,6 +283,7 @@ class Way:
         self.auth = self.catalogue = self.policy = self
         self.ledger: Any = worker.ledger
         self.routing: Any = worker.world.upstream
+        self.memory: Any = None  # nothing is kept here
 
     def identify(self, call: Any) -> Caller:
         caller: Caller = call.request.caller

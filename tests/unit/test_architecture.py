@@ -35,7 +35,10 @@ MAY_KNOW = {
         "ledger",
         "metering",
         "providers.model",
+        "storage",
     },  # all but the first for the control plane, http/v1/
+    "storage": {"gateway", "dialects", "tables"},
+    "jobs": {"gateway", "storage", "tables"},
     "runtime": {"tables"},
     "testing": set(),
 }

@@ -137,11 +137,17 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
     from waystation.providers.cache.service import Cache
     from waystation.runtime.clock import Clock
     from waystation.runtime.ids import Ids
+    from waystation.storage.completions.service import StoredCompletions
+    from waystation.storage.conversations.service import Conversations
+    from waystation.storage.files.service import Files
+    from waystation.storage.responses.service import Responses
+    from waystation.storage.vault import Vault
 
     settings = settings_of(config, data)
     fixed = fixed_fleet(settings)
     with books(settings) as opened:
         clock, new_id, database = Clock(), Ids().new, opened.database
+        vault = Vault(settings.storage.encryption_key)
         control = Control(
             database=database,
             clock=clock,
@@ -151,6 +157,10 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
             limits=RateLimits(clock, new_id),
             prices=PriceList(clock),
             fleet=Fleet(clock, new_id, Sealer(settings.data / SECRET_KEY_FILE), lambda: fixed),
+            responses=Responses(clock, new_id, vault),
+            conversations=Conversations(clock, new_id, vault),
+            completions=StoredCompletions(clock, new_id, vault),
+            files=Files(clock, new_id, vault),
             journals=settings.data / "journal",
             models=lambda: all_models(settings, opened.local_models()),
             signup_grant_nano=settings.money.signup_grant_nano,

@@ -18,6 +18,7 @@ from waystation.settings import (
     MoneySettings,
     ProviderSettings,
     ServerSettings,
+    StorageSettings,
 )
 from waystation.settings_reader import types_of, variable_of
 from waystation.terms import Secret
@@ -77,6 +78,7 @@ TOPICS: tuple[tuple[str, type], ...] = (
     ("server", ServerSettings),
     ("engine", EngineSettings),
     ("money", MoneySettings),
+    ("storage", StorageSettings),
     ("providers.NAME", ProviderSettings),
     ("[providers.NAME.credentials]", CredentialSettings),
     ('models."NAME"', ModelSettings),

@@ -1,6 +1,6 @@
 """The way of a call, written once. Read it aloud; each stage is a folder of its own."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
@@ -54,6 +54,20 @@ class Routing(Protocol):
         """The answer's events from a deployment that serves the model; the last one is Done."""
 
 
+Answer = Callable[[Call], AsyncGenerator[Event]]
+
+
+class Memory(Protocol):
+    """What is kept of calls and their answers, and handed to later ones (`storage/`)."""
+
+    def answered(self, call: Call, caller: Caller, answer: Answer) -> AsyncGenerator[Event]:
+        """The events of `answer(call)`, or of one in the background.
+
+        What the call refers to is put into its body before; what it wants kept is kept before Done is handed on. Raises
+        NotFound, InvalidRequest.
+        """
+
+
 class Way(Protocol):
     """The stages, joined by app.py."""
 
@@ -67,6 +81,8 @@ class Way(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def routing(self) -> Routing: ...
+    @property
+    def memory(self) -> Memory: ...
 
 
 async def answer(call: Call, way: Way) -> AsyncGenerator[Event]:
@@ -80,3 +96,12 @@ async def answer(call: Call, way: Way) -> AsyncGenerator[Event]:
             yield hold.meter(event)
             if hold.short:
                 await hold.extend()
+
+
+def carried(call: Call, way: Way) -> AsyncGenerator[Event]:
+    """The way of any call: through the memory where it refers to what is kept, or wants to be kept. Raises as auth does."""
+    if not call.request.remembers:
+        return answer(call, way)
+    caller = way.auth.identify(call)
+    call.caller = caller
+    return way.memory.answered(call, caller, lambda call: answer(call, way))

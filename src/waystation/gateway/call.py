@@ -17,6 +17,7 @@ class Call:
     """
 
     __slots__ = (
+        "answer_id",
         "attempts",
         "authorization",
         "body",
@@ -78,4 +79,6 @@ class Call:
         self.output_tokens_max: int | None = None
         # While a stream runs: no more of it can be paid. The provider ends it with finish_reason "length".
         self.cut = False
+        # The id that the answer has to have, because it is kept under that; "": the provider's, or a new one.
+        self.answer_id: str = ""
         self.limit_headers = b""  # x-ratelimit-*, as encoded lines

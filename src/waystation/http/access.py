@@ -11,6 +11,7 @@ class Access(StrEnum):
     PUBLIC = "public"
     MACHINE = "machine"  # whoever is on this machine; from elsewhere the operator
     CALL = "call"  # a project's key: `gateway/answer.py` asks for it
+    PROJECT = "project"  # a project's key, for the objects of its project
     KEY = "key"  # any key that is valid
     ADMIN = "admin"  # an admin key, for its own organization; the operator's may name another
     OPERATOR = "operator"  # an admin key of the first organization: the one that runs this server
@@ -28,6 +29,7 @@ ACCESS: dict[str, Access] = {
     "POST /chat/completions": Access.CALL,
     "POST /completions": Access.CALL,
     "POST /embeddings": Access.CALL,
+    "POST /responses": Access.CALL,
     "POST /messages": Access.CALL,
     "POST /messages/count_tokens": Access.KEY,
     "GET /models": Access.KEY,

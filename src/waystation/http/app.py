@@ -45,6 +45,7 @@ _TEXTS_BYTES_MAX = 8 * 1024 * 1024
 
 
 class Auth(Protocol):
+    def identify(self, call: Any) -> Caller: ...
     def identify_any(self, call: Any) -> Caller: ...
     def identify_admin(self, call: Any) -> Caller: ...
 
@@ -191,6 +192,8 @@ def _admitted(desk: Desk, label: str, page: mount.Endpoint) -> mount.Endpoint:
     async def answer(request: Request) -> Response:
         if access is Access.KEY:
             desk.auth.identify_any(presented(request))
+        elif access is Access.PROJECT:
+            desk.auth.identify(presented(request))
         elif access is not Access.PUBLIC:
             await _admit_operator(desk, request, access)
         return await page(request)

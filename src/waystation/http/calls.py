@@ -6,7 +6,7 @@ from contextlib import aclosing
 from functools import partial
 
 from waystation.errors import ApiError, InvalidRequest, ServiceUnavailable
-from waystation.gateway.answer import Way, answer
+from waystation.gateway.answer import Way, carried
 from waystation.gateway.call import Call
 from waystation.gateway.notes import MODEL, noted
 from waystation.http.bounds import Bounds
@@ -119,7 +119,7 @@ def read_call(exchange: Reply, bounds: Bounds) -> Call:
 
 
 async def _whole(exchange: Reply, call: Call, way: Way) -> None:
-    events = answer(call, way)
+    events = carried(call, way)
     try:
         async for event in events:
             if type(event) is Done:
@@ -131,7 +131,7 @@ async def _whole(exchange: Reply, call: Call, way: Way) -> None:
 async def _stream(exchange: Reply, call: Call, way: Way, bounds: Bounds) -> None:
     with exchange.streams:
         exchange.watch_silence(bounds.silence_s, lambda: _headers(call))
-        async with aclosing(answer(call, way)) as events:
+        async with aclosing(carried(call, way)) as events:
             async for event in events:
                 if not exchange.streaming:
                     exchange.begin_stream(_headers(call))

@@ -485,3 +485,135 @@ CREATE TABLE kept_answers (
 CREATE INDEX ix_kept_answers_expires_at_size_bytes ON kept_answers (expires_at, size_bytes);
 
 CREATE INDEX ix_kept_answers_project_id ON kept_answers (project_id);
+
+CREATE TABLE responses (
+    id TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    model TEXT NOT NULL,
+    status TEXT NOT NULL,
+    background SMALLINT NOT NULL,
+    stream SMALLINT NOT NULL,
+    previous_id TEXT,
+    conversation_id TEXT,
+    input BLOB NOT NULL,
+    body BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    CONSTRAINT pk_responses PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_responses_expires_at ON responses (expires_at);
+
+CREATE INDEX ix_responses_previous_id ON responses (previous_id);
+
+CREATE TABLE response_events (
+    response_id TEXT NOT NULL,
+    last BIGINT NOT NULL,
+    data BLOB NOT NULL,
+    CONSTRAINT pk_response_events PRIMARY KEY (response_id, last)
+) WITHOUT ROWID;
+
+CREATE TABLE conversations (
+    id TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT pk_conversations PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_conversations_project_id ON conversations (project_id);
+
+CREATE TABLE conversation_items (
+    conversation_id TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT pk_conversation_items PRIMARY KEY (conversation_id, position)
+) WITHOUT ROWID;
+
+CREATE UNIQUE INDEX ix_conversation_items_id ON conversation_items (conversation_id, id);
+
+CREATE TABLE stored_completions (
+    id TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    model TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    body BLOB NOT NULL,
+    messages BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    CONSTRAINT pk_stored_completions PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_stored_completions_expires_at ON stored_completions (expires_at);
+
+CREATE INDEX ix_stored_completions_project_id_id ON stored_completions (project_id, id);
+
+CREATE TABLE files (
+    id TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    size_bytes BIGINT NOT NULL,
+    sha256 BLOB NOT NULL,
+    status TEXT NOT NULL,
+    status_details TEXT,
+    place TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    CONSTRAINT pk_files PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_files_expires_at ON files (expires_at);
+
+CREATE INDEX ix_files_project_id_id ON files (project_id, id);
+
+CREATE TABLE uploads (
+    id TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    mime_type TEXT NOT NULL,
+    size_bytes BIGINT NOT NULL,
+    status TEXT NOT NULL,
+    file_id TEXT,
+    file_expires_s BIGINT,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    CONSTRAINT pk_uploads PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_uploads_expires_at ON uploads (expires_at);
+
+CREATE TABLE upload_parts (
+    id TEXT NOT NULL,
+    upload_id TEXT NOT NULL,
+    size_bytes BIGINT NOT NULL,
+    place TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT pk_upload_parts PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_upload_parts_upload_id ON upload_parts (upload_id);
+
+CREATE TABLE jobs (
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    run_at BIGINT NOT NULL,
+    leased_until_ms BIGINT,
+    worker TEXT,
+    created_at BIGINT NOT NULL,
+    CONSTRAINT pk_jobs PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_jobs_state_run_at ON jobs (state, run_at);
+
+CREATE INDEX ix_jobs_subject ON jobs (subject);

@@ -129,6 +129,11 @@ class MessagesRequest(
     # -- what the stages ask of every request
 
     @property
+    def remembers(self) -> bool:
+        """Whether the answer is to be kept, or the call refers to what is."""
+        return False
+
+    @property
     def stream(self) -> bool:
         return self.stream_asked is True
 

@@ -119,6 +119,11 @@ class ChatRequest(Plain, frozen=True, gc=False, kw_only=True, rename={"stream_as
     prompt_cache_options: PromptCacheOptions | None = None
 
     @property
+    def remembers(self) -> bool:
+        """Whether the answer is to be kept, or the call refers to what is."""
+        return self.store is True
+
+    @property
     def stream(self) -> bool:
         return self.stream_asked is True
 

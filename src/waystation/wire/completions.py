@@ -47,6 +47,11 @@ class CompletionRequest(Plain, frozen=True, gc=False, kw_only=True, rename={"str
     user: str | None = None
 
     @property
+    def remembers(self) -> bool:
+        """Whether the answer is to be kept, or the call refers to what is."""
+        return False
+
+    @property
     def stream(self) -> bool:
         return self.stream_asked is True
 

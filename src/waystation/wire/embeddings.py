@@ -23,6 +23,11 @@ class EmbeddingsRequest(Plain, frozen=True, gc=False, kw_only=True):
     user: str | None = None
 
     @property
+    def remembers(self) -> bool:
+        """Whether the answer is to be kept, or the call refers to what is."""
+        return False
+
+    @property
     def stream(self) -> bool:
         return False
 

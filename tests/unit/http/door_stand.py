@@ -51,6 +51,7 @@ class StandingWay:
         self.policy: Any = self
         self.ledger: Any = self
         self.routing: Any = self
+        self.memory: Any = self
         self.calls: list[Call] = []
         self.closed = 0
         self.settled = 0
@@ -60,6 +61,11 @@ class StandingWay:
     def identify(self, call: Call) -> Caller:
         self.calls.append(call)
         return Caller("key", "project", "organization", drain=self.drain)
+
+    def answered(
+        self, call: Call, caller: Caller, answer: Callable[[Call], AsyncGenerator[Event]]
+    ) -> AsyncGenerator[Event]:
+        return answer(call)
 
     def resolve(self, call: Call, caller: Caller) -> Model:
         if call.request.model == "missing":

@@ -20,6 +20,10 @@ from waystation.ledger.budgets.service import Budgets
 from waystation.ledger.credit.service import Credit
 from waystation.ledger.rates.service import RateLimits
 from waystation.providers.model import ProviderConfig
+from waystation.storage.completions.service import StoredCompletions
+from waystation.storage.conversations.service import Conversations
+from waystation.storage.files.service import Files
+from waystation.storage.responses.service import Responses
 from waystation.terms import Caller, Model
 from waystation.wire.drills import HealthObject
 from waystation.wire.listing import Page, is_id, read_flag, read_page, read_time
@@ -60,6 +64,10 @@ class Control(msgspec.Struct, kw_only=True):
     limits: RateLimits
     prices: PriceList
     fleet: Fleet
+    responses: Responses
+    conversations: Conversations
+    completions: StoredCompletions
+    files: Files
     models: Callable[[], Mapping[str, Model]]  # those of now, by name
     journals: Path  # the folder: what was settled and is not posted yet
     signup_grant_nano: int
@@ -103,6 +111,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     query: Mapping[str, str] = {}
     pairs: Sequence[tuple[str, str]] = ()  # the query as it came: a name may be there several times
     body: bytes = b""
+
+    @property
+    def project_id(self) -> str:
+        """Whose objects, where the access is a project's."""
+        return self.caller.project_id
 
     def id(self, name: str) -> str:
         """An id of the path. Raises NotFound for what can't be one."""

@@ -20,6 +20,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Auth(Protocol):
+    def identify(self, call: Any) -> Caller: ...
     def identify_any(self, call: Any) -> Caller: ...
     def identify_admin(self, call: Any) -> Caller: ...
 
@@ -43,14 +44,19 @@ def _endpoint(methods: dict[str, Resource], control: Control, auth: Auth) -> End
     async def answer(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         resource = methods[method]
-        identify = auth.identify_any if access[method] is Access.KEY else auth.identify_admin
-        caller = identify(presented(request))
+        caller = _caller(auth, access[method], request)
         if access[method] is Access.OPERATOR and not await control.is_operator(caller):
             raise operator_only("This")
         asked = await _asked(request, resource, caller, control)
         return _response(await resource.handle(control, asked))
 
     return answer
+
+
+def _caller(auth: Auth, access: Access, request: Request) -> Caller:
+    if access is Access.PROJECT:
+        return auth.identify(presented(request))
+    return auth.identify_any(presented(request)) if access is Access.KEY else auth.identify_admin(presented(request))
 
 
 async def _asked(request: Request, resource: Resource, caller: Caller, control: Control) -> Asked:

@@ -2,10 +2,12 @@
 
 from waystation.http.v1 import (
     budgets,
+    conversations,
     credentials,
     credit,
     deployments,
     drills,
+    files,
     health,
     invoices,
     keys,
@@ -18,7 +20,10 @@ from waystation.http.v1 import (
     projects,
     providers,
     reratings,
+    responses,
     routes,
+    stored_completions,
+    uploads,
     usage,
 )
 from waystation.http.v1.control import Resource
@@ -43,4 +48,9 @@ RESOURCES: tuple[Resource, ...] = (
     *drills.RESOURCES,
     *notices.RESOURCES,
     *health.RESOURCES,
+    *responses.RESOURCES,
+    *conversations.RESOURCES,
+    *stored_completions.RESOURCES,
+    *files.RESOURCES,
+    *uploads.RESOURCES,
 )

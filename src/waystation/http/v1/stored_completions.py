@@ -1,0 +1,5 @@
+"""OpenAI's stored_completions, as far as they are no calls."""
+
+from waystation.http.v1.control import Resource
+
+RESOURCES: tuple[Resource, ...] = ()

@@ -1,0 +1,1 @@
+"""Chat completions that were asked for with `store: true`."""
