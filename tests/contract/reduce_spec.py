@@ -30,6 +30,9 @@ ROOTS = (
     "ProjectRateLimit",
     "ProjectRateLimitListResponse",
     "UsageResponse",
+    "CreateResponse",
+    "Response",
+    "ResponseStreamEvent",
 )
 REDUCED = Path(__file__).with_name("openai-spec-reduced.json")
 EXAMPLE_PATHS = ("/chat/completions", "/completions", "/embeddings", "/models", "/models/{model}")
