@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from waystation.http.errors import ANTHROPIC_ERRORS, OPENAI_ERRORS, ErrorForm
+from waystation.http.errors import ANTHROPIC_ERRORS, OPENAI_ERRORS, RESPONSES_ERRORS, ErrorForm
 from waystation.terms import Dialect, Operation
 from waystation.wire.anthropic import read_messages
 from waystation.wire.chat import read_chat
@@ -32,7 +32,7 @@ _CALLS = {
     "/chat/completions": CallRoute(Operation.CHAT, read_chat),
     "/completions": CallRoute(Operation.COMPLETION, read_completion),
     "/embeddings": CallRoute(Operation.EMBEDDINGS, read_embeddings),
-    "/responses": CallRoute(Operation.CHAT, read_response, Dialect.RESPONSES),
+    "/responses": CallRoute(Operation.CHAT, read_response, Dialect.RESPONSES, RESPONSES_ERRORS),
 }
 
 CALL_ROUTES: dict[bytes, CallRoute] = {
