@@ -36,6 +36,15 @@ ACCESS: dict[str, Access] = {
     "GET /models/{model:path}": Access.KEY,
     "POST /waystation/tokenize": Access.KEY,
     "POST /waystation/estimate": Access.KEY,  # at the prices of its own project, or of its organization
+    # what is kept
+    "POST /conversations": Access.PROJECT,
+    "GET /conversations/{conversation_id}": Access.PROJECT,
+    "POST /conversations/{conversation_id}": Access.PROJECT,
+    "DELETE /conversations/{conversation_id}": Access.PROJECT,
+    "GET /conversations/{conversation_id}/items": Access.PROJECT,
+    "POST /conversations/{conversation_id}/items": Access.PROJECT,
+    "GET /conversations/{conversation_id}/items/{item_id}": Access.PROJECT,
+    "DELETE /conversations/{conversation_id}/items/{item_id}": Access.PROJECT,
     # OpenAI's admin API
     "GET /organization/projects": Access.ADMIN,
     "POST /organization/projects": Access.ADMIN,

@@ -71,6 +71,7 @@ _CONTROL_ERRORS = {
     503: "The database can't be used; `retry-after` says when to try again.",
 }
 _WHO = {
+    Access.PROJECT: "For keys of a project; it sees what is its project's.",
     Access.KEY: "For any key.",
     Access.ADMIN: "For admin keys.",
     Access.OPERATOR: "For the operator: the first organization's admin keys.",
@@ -203,7 +204,7 @@ def _resource(resource: Resource) -> dict[str, Any]:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": "Its id."}
         for name in names
-    ] + [_query(each) for each in (*resource.query, ORGANIZATION)]
+    ] + [_query(each) for each in (*resource.query, *(() if access is Access.PROJECT else (ORGANIZATION,)))]
     operation: dict[str, Any] = {
         "operationId": resource.name,
         "tags": ["Administration"],
@@ -211,7 +212,7 @@ def _resource(resource: Resource) -> dict[str, Any]:
         "description": _WHO[access],
         "parameters": parameters,
     }
-    if access is not Access.KEY:  # else as the whole document has it
+    if access not in (Access.KEY, Access.PROJECT):  # else as the whole document has it
         operation["security"] = [{"AdminApiKeyAuth": []}]
     if resource.request is not None:
         operation["requestBody"] = {

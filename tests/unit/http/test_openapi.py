@@ -53,6 +53,15 @@ ROUTES = {
     "get /metrics": "getMetrics",
     "get /version": "getVersion",
     "get /openapi.json": "getOpenapi",
+    # conversations
+    "post /v1/conversations": "createConversation",
+    "get /v1/conversations/{conversation_id}": "getConversation",
+    "post /v1/conversations/{conversation_id}": "updateConversation",
+    "delete /v1/conversations/{conversation_id}": "deleteConversation",
+    "get /v1/conversations/{conversation_id}/items": "listConversationItems",
+    "post /v1/conversations/{conversation_id}/items": "createConversationItems",
+    "get /v1/conversations/{conversation_id}/items/{item_id}": "getConversationItem",
+    "delete /v1/conversations/{conversation_id}/items/{item_id}": "deleteConversationItem",
     # OpenAI's admin API, under OpenAI's names
     "get /v1/organization/projects": "list-projects",
     "post /v1/organization/projects": "create-project",
@@ -175,7 +184,7 @@ def test_the_document_says_which_key_each_url_needs() -> None:
     assert DOCUMENT["security"] == [{"ApiKeyAuth": []}]
     admins: Any = [{"AdminApiKeyAuth": []}]
     access = {label.replace(":path}", "}"): each for label, each in ACCESS.items()}
-    needed = {Access.ADMIN: admins, Access.OPERATOR: admins, Access.CALL: None, Access.KEY: None}
+    needed = {Access.ADMIN: admins, Access.OPERATOR: admins, Access.CALL: None, Access.KEY: None, Access.PROJECT: None}
     for path, item in DOCUMENT["paths"].items():
         for method, operation in item.items():
             label = f"{method.upper()} {path.removeprefix('/v1')}"
