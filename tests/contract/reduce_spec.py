@@ -38,7 +38,8 @@ _DROPPED = frozenset({"description", "example", "x-oaiMeta", "x-stainless-const"
 
 
 def reduce(spec: dict[str, Any]) -> dict[str, Any]:
-    """The schemas under ROOTS with all that they refer to, as JSON Schema 2020-12, and the examples of their routes."""
+    """The schemas under ROOTS with all that they refer to, as JSON Schema 2020-12, the labels of all operations,
+    and the examples of some."""
     schemas = spec["components"]["schemas"]
     kept: dict[str, Any] = {}
     todo = list(ROOTS)
@@ -49,6 +50,7 @@ def reduce(spec: dict[str, Any]) -> dict[str, Any]:
             todo += sorted(references(kept[name]))
     return {
         "source": {"title": spec["info"]["title"], "version": spec["info"]["version"], "openapi": spec["openapi"]},
+        "operations": sorted(f"{method.upper()} {path}" for path, each in spec["paths"].items() for method in each),
         "examples": {path: examples(spec, path) for path in EXAMPLE_PATHS},
         "components": {"schemas": dict(sorted(kept.items()))},
     }
