@@ -1,7 +1,7 @@
 """What the fake upstream says: the bytes and pauses of its answer in each mode. Pure; `upstream.py` plays it.
 
 The mode is the name of the requested model, or what the header `x-fake-mode` says; any other name gets a plain answer.
-`words-40` says 40 words, however many more are asked for.
+`words-40` says 40 words, however many more are asked for; `directed` follows what its user says (`directed.py`).
 """
 
 import base64
@@ -13,6 +13,8 @@ from enum import Enum
 from typing import Any
 
 import msgspec
+
+from waystation.testing.directed import MODE, next_step, pieces
 
 WORDS = (
     "Once",
@@ -61,6 +63,8 @@ class Request(msgspec.Struct):
     encoding_format: str | None = None
     dimensions: int | None = None
     user: str | None = None
+    messages: list[dict[str, Any]] = []
+    tools: list[dict[str, Any]] | None = None
 
 
 class Answer(msgspec.Struct):
@@ -165,6 +169,11 @@ class _Script:
             asked = min(asked, len(words))
         self.words = [words[at % len(words)] for at in range(asked)] if asked > len(words) else list(words[:asked])
         self.reason = "length" if asked < len(words) else "tool_calls" if mode == "tools" else "stop"
+        self.tool, self.call_id = ("weather" if mode == "tools" else None), "call_1"
+        if mode == MODE:
+            step = next_step(request.messages, request.tools)
+            self.words, self.tool, self.call_id = pieces(step.text), step.tool, f"call_{step.at + 1}"
+            self.reason = "tool_calls" if step.tool else "stop"
         self.input_tokens = input_tokens
         self.output_tokens = len(self.words) * self.choices
         self.include_usage = bool((request.stream_options or {}).get("include_usage"))
@@ -185,9 +194,9 @@ class _Script:
         """One step of a choice."""
         if not self.chat:
             return {"text": word}
-        if self.mode == "tools":
-            begin = {"id": "call_1", "type": "function"} if at == 0 else {}
-            function = {"name": "weather", "arguments": word} if at == 0 else {"arguments": word}
+        if self.tool is not None:
+            begin = {"id": self.call_id, "type": "function"} if at == 0 else {}
+            function = {"name": self.tool, "arguments": word} if at == 0 else {"arguments": word}
             return {"delta": {"tool_calls": [{"index": 0, **begin, "function": function}]}}
         return {"delta": {"content": word}}
 
@@ -195,8 +204,8 @@ class _Script:
 def _whole(script: _Script) -> Answer:
     text = "".join(script.words)
     message: dict[str, Any] = {"role": "assistant", "content": text}
-    if script.mode == "tools":
-        call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": text}}
+    if script.tool is not None:
+        call = {"id": script.call_id, "type": "function", "function": {"name": script.tool, "arguments": text}}
         message = {"role": "assistant", "content": None, "tool_calls": [call]}
     said = {"message": message} if script.chat else {"text": text}
     choices = [{"index": at, **said, "finish_reason": script.reason} for at in range(script.choices)]
