@@ -13,6 +13,7 @@ BODIES = {
     "/chat/completions": "CreateChatCompletionResponse",
     "/completions": "CreateCompletionResponse",
     "/embeddings": "CreateEmbeddingResponse",
+    "/moderations": "CreateModerationResponse",
 }
 EVENTS = {
     "/chat/completions": "CreateChatCompletionStreamResponse",
