@@ -4,16 +4,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from waystation.errors import PriceMissing
 from waystation.gateway.call import Call
 from waystation.metering.cost import hold_nano
-from waystation.terms import Dialect, Model, Operation, Price, Usage
+from waystation.terms import WITHOUT_OUTPUT, Dialect, Model, Operation, Price, Usage
 from waystation.wire.hosted_tools import hosted, with_fee
 
-_CHAT, _EMBEDDINGS = (
-    Operation.CHAT,
-    Operation.EMBEDDINGS,
-)  # to look up a member of an enum costs as much as ten attributes
+# To look up a member of an enum costs as much as ten attributes.
+_CHAT, _EMBEDDINGS = Operation.CHAT, Operation.EMBEDDINGS
 
 _RESPONSES = Dialect.RESPONSES
 
@@ -61,7 +58,7 @@ class Excess(msgspec.Struct, frozen=True):
 def bounds_of(call: Call, model: Model, excess: Excess | None = None) -> Bounds:
     """Bounds that cost nothing to find."""
     request = call.request
-    choices = 1 if call.operation is _EMBEDDINGS else int(request.choices)
+    choices = int(request.choices)
     fees_nano = tool_fees_bound(call, model) if call.dialect is _RESPONSES else 0
     bounds = Bounds(input_tokens_bound(call, model), output_tokens_bound(call, model), choices, fees_nano)
     if excess is None:
@@ -73,20 +70,14 @@ def bounds_of(call: Call, model: Model, excess: Excess | None = None) -> Bounds:
 def tool_fees_bound(call: Call, model: Model) -> int:
     """The most that tools may cost which the provider runs: as many calls of the dearest as the request allows.
 
-    Where it says nothing about that, the ledger does (`call.tool_calls_max`). Raises PriceMissing for a tool without a fee.
+    Where it says nothing about that, the ledger does (`call.tool_calls_max`). A tool without a fee is refused by who would be
+    asked to run it: others refuse it for another reason.
     """
     price = model.price
     tools = with_fee(call.request) if price is not None else ()
     if price is None or not tools:
         return 0
-    unknown = next((tool for tool in tools if tool not in price.tools), None)
-    if unknown is not None:
-        raise PriceMissing(
-            f"Nobody has said what a call of the tool `{unknown[:64]}` costs with the model `{model.name}`. An administrator "
-            f'adds it to the model\'s price: tools = {{ {unknown[:64]} = "0.01" }}, or 0. Leave the tool out until then.',
-            param="tools",
-        )
-    dearest = max(price.tools[tool] for tool in tools)
+    dearest = max(price.tools.get(tool, 0) for tool in tools)
     asked: int | None = call.request.max_tool_calls
     if asked is None and dearest:
         asked = call.tool_calls_max = TOOL_CALLS_HELD
@@ -110,8 +101,8 @@ def input_tokens_bound(call: Call, model: Model) -> int:
 
 
 def output_tokens_bound(call: Call, model: Model) -> int:
-    """What the caller asked for or the model can do, whichever is less, for each choice. An embedding says nothing."""
-    if call.operation is _EMBEDDINGS:
+    """What the caller asked for or the model can do, whichever is less, for each choice."""
+    if call.operation in WITHOUT_OUTPUT:
         return 0
     request = call.request
     most = model.abilities.output_tokens_max
@@ -123,7 +114,7 @@ def tighter(bounds: Bounds, call: Call, given_tokens: Callable[[], int]) -> Boun
     """Bounds for when money is short: the input is counted, with room for a tokenizer that differs from ours and for the
     template. Pictures can't be counted, nor what tools of the provider will find.
     """
-    if call.operation is not _EMBEDDINGS and call.request.has_images:
+    if call.request.has_images:
         return bounds
     if call.dialect is _RESPONSES and hosted(call.request):
         return bounds

@@ -18,7 +18,6 @@ from tests.unit.ledger.ledger_stand import (
     run,
     usage_rows,
 )
-from waystation.errors import PriceMissing
 from waystation.gateway.call import Call
 from waystation.ledger.bounds import TOOL_CALLS_HELD, bounds_of
 from waystation.ledger.rerating.model import Row, charge_nano
@@ -52,13 +51,6 @@ def test_as_many_calls_are_held_as_the_provider_is_allowed(more: dict[str, Any],
     call = asked(**more)
     assert bounds_of(call, PRICED).fees_nano == fees
     assert call.tool_calls_max == told
-
-
-@pytest.mark.parametrize("kind", ["file_search", "image_generation", "brand_new_tool"])
-def test_a_tool_that_nobody_has_priced_is_refused_by_name(kind: str) -> None:
-    with pytest.raises(PriceMissing, match=kind) as refused:
-        bounds_of(asked(tools=[{"type": kind}]), PRICED)
-    assert (refused.value.status, refused.value.code, refused.value.param) == (403, "price_missing", "tools")
 
 
 def test_an_unmetered_model_asks_for_no_fees() -> None:

@@ -76,6 +76,7 @@ class _Whole(msgspec.Struct):
 
     choices: msgspec.Raw = _NULL
     data: msgspec.Raw = _NULL  # of embeddings
+    results: msgspec.Raw = _NULL  # of moderations
     usage: msgspec.Raw = _NULL
     service_tier: msgspec.Raw = _NULL
 
@@ -197,6 +198,7 @@ class OpenAI:
         """A call of the Responses API, passed on to a provider that speaks it. Raises as `send` does."""
         body = outgoing_response(
             call,
+            target.model,
             target.deployment.upstream_model,
             prepared.rules,
             tools=self._tools,
@@ -272,7 +274,7 @@ class OpenAI:
             whole = _whole.decode(body)
         except (msgspec.DecodeError, RecursionError) as error:
             raise UpstreamFailed("The provider sent what is no answer.", detail=f"{len(body)} bytes: {error}") from None
-        if whole.choices == _NULL and whole.data == _NULL:
+        if whole.choices == _NULL and whole.data == _NULL and whole.results == _NULL:
             raise self._refused(0, {}, body, target)
         usage = read_usage(bytes(whole.usage))
         if usage is not None and whole.service_tier != _NULL:

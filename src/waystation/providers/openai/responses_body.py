@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 
-from waystation.errors import InvalidRequest, Unsupported
+from waystation.errors import InvalidRequest, PriceMissing, Unsupported
 from waystation.gateway.call import Call
 from waystation.providers.openai.body import UNRULED, Rules
-from waystation.wire.hosted_tools import hosted
+from waystation.terms import Model
+from waystation.wire.hosted_tools import hosted, with_fee
 from waystation.wire.responses import ResponsesRequest
 from waystation.wire.splice import take_apart
 
@@ -41,6 +42,7 @@ _encode = msgspec.json.encode
 
 def outgoing_response(
     call: Call,
+    model: Model,
     upstream_model: str,
     rules: Rules = UNRULED,
     *,
@@ -51,10 +53,11 @@ def outgoing_response(
 
     `tools`: those that it has itself. `encrypts`: it hands out its reasoning encrypted; that is asked for where the answer is
     kept here, since the upstream keeps nothing that a later turn could refer to.
-    Raises InvalidRequest; Unsupported for a tool that it does not have.
+    Raises InvalidRequest; Unsupported for a tool that it does not have, PriceMissing for one without a fee.
     """
     request: ResponsesRequest = call.request
     _check_tools(request, tools)
+    _check_fees(request, model)
     _check_files(request)
     try:
         members = take_apart(call.body, GUARDED)
@@ -94,6 +97,18 @@ def _check_tools(request: ResponsesRequest, tools: frozenset[str]) -> None:
         raise Unsupported(
             f"The tool `{missing}` is not supported with this model: its provider does not have it. Use a model of a provider "
             "that does (OpenAI has all built-in tools), or give the model a function and run it yourself.",
+            param="tools",
+        )
+
+
+def _check_fees(request: ResponsesRequest, model: Model) -> None:
+    """A metered model runs no tool of which nobody has said what a call costs."""
+    price = model.price
+    unknown = None if price is None else next((tool for tool in with_fee(request) if tool not in price.tools), None)
+    if unknown is not None:
+        raise PriceMissing(
+            f"Nobody has said what a call of the tool `{unknown}` costs with the model `{model.name}`. An administrator adds it "
+            f'to the model\'s price: tools = {{ {unknown} = "0.01" }}, or "0". Leave the tool out until then.',
             param="tools",
         )
 

@@ -3,15 +3,16 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.unit.providers.openai.stand import chunks, config_of, model_of, play, response_call, sent, target_of
-from waystation.errors import ApiError, Unsupported
+from waystation.errors import ApiError, PriceMissing, Unsupported
 from waystation.providers.openai.paths import responses_path
 from waystation.providers.openai.presets import speaks_responses, tools_of
 from waystation.providers.openai.provider import RESPONSES, OpenAI
 from waystation.runtime.http_client import HttpClient
-from waystation.terms import Blame, Done, Piece, Usage
+from waystation.terms import Blame, Done, Piece, Price, Usage
 from waystation.testing.responses_script import INPUT_TOKENS, RESPONSE_WORDS, SUMMARY
 from waystation.testing.upstream import Upstream
 
@@ -177,6 +178,18 @@ def test_a_tool_that_the_provider_does_not_have_is_refused_by_name_and_nothing_i
         assert not upstream.requests
 
     play(story, responses=True)
+
+
+@pytest.mark.parametrize("kind", ["file_search", "image_generation", "mcp"])
+def test_a_tool_that_nobody_has_priced_is_refused_by_name(kind: str) -> None:
+    async def story(provider: OpenAI, upstream: Upstream, http: HttpClient) -> None:
+        model = msgspec.structs.replace(model_of("plain"), price=Price("USD", 1, 1, tools={"web_search": 1}))
+        with pytest.raises(PriceMissing, match=kind) as refused:
+            await anext(provider.send(response_call(tools=[*SEARCH, {"type": kind}]), target_of(model)))
+        assert (refused.value.status, refused.value.code, refused.value.param) == (403, "price_missing", "tools")
+        assert not upstream.requests
+
+    play(story, **NATIVE)
 
 
 @pytest.mark.parametrize(
