@@ -36,6 +36,10 @@ ACCESS: dict[str, Access] = {
     "GET /models/{model:path}": Access.KEY,
     "POST /waystation/tokenize": Access.KEY,
     "POST /waystation/estimate": Access.KEY,  # at the prices of its own project, or of its organization
+    # what is kept of answers
+    "GET /responses/{response_id}": Access.PROJECT,
+    "DELETE /responses/{response_id}": Access.PROJECT,
+    "GET /responses/{response_id}/input_items": Access.PROJECT,
     # OpenAI's admin API
     "GET /organization/projects": Access.ADMIN,
     "POST /organization/projects": Access.ADMIN,

@@ -148,6 +148,12 @@ class File(msgspec.Struct, frozen=True):
     content: bytes
 
 
+class Json(msgspec.Struct, frozen=True):
+    """An answer whose shape is open: what is kept as it came."""
+
+    value: Any
+
+
 Handle = Callable[[Control, Asked], Awaitable[msgspec.Struct]]
 
 

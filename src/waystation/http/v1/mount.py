@@ -11,7 +11,7 @@ from starlette.routing import Route
 from waystation.errors import NotFound
 from waystation.http.access import ACCESS, Access
 from waystation.http.plain import json_response, presented, read_body
-from waystation.http.v1.control import BODY_BYTES_MAX, ORGANIZATION, Asked, Control, File, Resource, operator_only
+from waystation.http.v1.control import BODY_BYTES_MAX, ORGANIZATION, Asked, Control, File, Json, Resource, operator_only
 from waystation.terms import Caller
 from waystation.wire.complaint import unknown_parameter
 from waystation.wire.listing import is_id
@@ -79,7 +79,7 @@ async def _asked(request: Request, resource: Resource, caller: Caller, control: 
 
 def _response(answer: msgspec.Struct) -> Response:
     if not isinstance(answer, File):
-        return json_response(answer)
+        return json_response(answer.value if isinstance(answer, Json) else answer)
     headers = {"content-disposition": f'attachment; filename="{answer.name}"'}
     return Response(answer.content, headers=headers, media_type=answer.media_type)
 
