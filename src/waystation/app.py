@@ -200,10 +200,12 @@ class Worker:
 
     def keeper(self) -> ResponsesKeeper:
         """What the Responses API remembers, on this worker's database."""
+        new_id = Ids().new  # of its own, because verbs run in the database's writer thread
+        conversations = Conversations(self.clock, new_id, self.vault)
         return ResponsesKeeper(
             self.database,
-            Responses(self.clock, Ids().new, self.vault),  # with ids of its own: its verbs run in the writer thread
-            None,
+            Responses(self.clock, new_id, self.vault, conversations),
+            conversations,
             self.clock,
             self.ids.new,
             resolve=self.catalogue.resolve,
