@@ -184,7 +184,7 @@ class Worker:
             Policy(self.view.models, strict=settings.server.strict_parameters),
             self.ledger,
             self.upstreams.router,
-            Memory(ResponsesKeeper(), CompletionsKeeper()),
+            Memory(self.keeper(), CompletionsKeeper()),
         )
         self.readiness = Readiness(
             self.view.models,
@@ -197,6 +197,22 @@ class Worker:
         if len(self.upstreams.router.providers) > 1:
             gone = vanished_aliases(self.view.models)
             log.info("a provider is configured: local models no longer answer as %s", ", ".join(gone))
+
+    def keeper(self) -> ResponsesKeeper:
+        """What the Responses API remembers, on this worker's database."""
+        new_id = Ids().new  # of its own, because verbs run in the database's writer thread
+        conversations = Conversations(self.clock, new_id, self.vault)
+        return ResponsesKeeper(
+            self.database,
+            Responses(self.clock, new_id, self.vault, conversations),
+            conversations,
+            self.clock,
+            self.ids.new,
+            resolve=self.catalogue.resolve,
+            count=self.count,
+            days=self.settings.storage.responses_days,
+            body_bytes_max=self.settings.server.body_decompressed_bytes_max,
+        )
 
     def count(self, text: str, model: str) -> int:
         return self.tokenizers.count_tokens(text, self.canonical(model))[0]

@@ -55,6 +55,10 @@ ROUTES = {
     "get /metrics": "getMetrics",
     "get /version": "getVersion",
     "get /openapi.json": "getOpenapi",
+    # responses
+    "get /v1/responses/{response_id}": "getResponse",
+    "delete /v1/responses/{response_id}": "deleteResponse",
+    "get /v1/responses/{response_id}/input_items": "listInputItems",
     # conversations
     "post /v1/conversations": "createConversation",
     "get /v1/conversations/{conversation_id}": "getConversation",
