@@ -18,6 +18,7 @@ from waystation.wire.completions import CompletionRequest
 from waystation.wire.embeddings import EmbeddingsRequest
 from waystation.wire.estimate import EstimateRequest, Estimation
 from waystation.wire.models import ModelList, ModelObject
+from waystation.wire.moderations import ModerationAnswer, ModerationRequest
 from waystation.wire.tokenize import Tokenization, TokenizeRequest
 
 _STRUCTS = (
@@ -25,6 +26,7 @@ _STRUCTS = (
     ChatRequest,
     CompletionRequest,
     EmbeddingsRequest,
+    ModerationRequest,
     MessagesRequest,
     CountRequest,
     TokenizeRequest,
@@ -33,6 +35,7 @@ _STRUCTS = (
     ChatCompletionChunk,
     Completion,
     EmbeddingList,
+    ModerationAnswer,
     MessageAnswer,
     MessageEvent,
     MessageTokensCount,
@@ -43,7 +46,17 @@ _STRUCTS = (
     Estimation,
     ErrorBody,
 )
-_TAGS = ("Chat", "Completions", "Embeddings", "Messages", "Models", "Waystation", "Server", "Administration")
+_TAGS = (
+    "Chat",
+    "Completions",
+    "Embeddings",
+    "Moderations",
+    "Messages",
+    "Models",
+    "Waystation",
+    "Server",
+    "Administration",
+)
 _REF = "#/components/schemas/{name}"
 # What any call can meet on its way, in the order of `errors.py`. 413, 415, 431 and 408 come from the door.
 _CALL_ERRORS = {
@@ -71,6 +84,7 @@ _CONTROL_ERRORS = {
     503: "The database can't be used; `retry-after` says when to try again.",
 }
 _WHO = {
+    Access.PROJECT: "For keys of a project; it sees what is its project's.",
     Access.KEY: "For any key.",
     Access.ADMIN: "For admin keys.",
     Access.OPERATOR: "For the operator: the first organization's admin keys.",
@@ -117,6 +131,11 @@ def _calls() -> dict[str, Any]:
         },
         "/v1/embeddings": {
             "post": _operation("createEmbedding", "Embeddings", "Embed texts.", EmbeddingsRequest, EmbeddingList)
+        },
+        "/v1/moderations": {
+            "post": _operation(
+                "createModeration", "Moderations", "Say what is harmful in texts.", ModerationRequest, ModerationAnswer
+            )
         },
         "/v1/messages": {
             "post": _in_anthropics_form(
@@ -203,7 +222,7 @@ def _resource(resource: Resource) -> dict[str, Any]:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": "Its id."}
         for name in names
-    ] + [_query(each) for each in (*resource.query, ORGANIZATION)]
+    ] + [_query(each) for each in (*resource.query, *(() if access is Access.PROJECT else (ORGANIZATION,)))]
     operation: dict[str, Any] = {
         "operationId": resource.name,
         "tags": ["Administration"],
@@ -211,7 +230,7 @@ def _resource(resource: Resource) -> dict[str, Any]:
         "description": _WHO[access],
         "parameters": parameters,
     }
-    if access is not Access.KEY:  # else as the whole document has it
+    if access not in (Access.KEY, Access.PROJECT):  # else as the whole document has it
         operation["security"] = [{"AdminApiKeyAuth": []}]
     if resource.request is not None:
         operation["requestBody"] = {

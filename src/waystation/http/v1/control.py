@@ -124,8 +124,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             raise NotFound(f"There is no {name.removesuffix('_id')} {value[:80]!r}.", param=name)
         return value
 
-    def page(self, is_cursor: Callable[[str], bool] = is_id) -> Page:
-        return read_page(self.query, is_cursor)
+    def page(self, is_cursor: Callable[[str], bool] = is_id, order: str = "desc") -> Page:
+        return read_page(self.query, is_cursor, order)
 
     def time(self, name: str, default: int) -> int:
         """A time of the query in UTC seconds. Raises InvalidRequest."""
@@ -146,6 +146,12 @@ class File(msgspec.Struct, frozen=True):
     name: str
     media_type: str
     content: bytes
+
+
+class Json(msgspec.Struct, frozen=True):
+    """An answer whose shape is open: what is kept as it came."""
+
+    value: Any
 
 
 Handle = Callable[[Control, Asked], Awaitable[msgspec.Struct]]
@@ -171,6 +177,7 @@ class Resource(NamedTuple):
     request: type[msgspec.Struct] | None = None
     query: tuple[Query, ...] = ()
     media_types: tuple[str, ...] = ()  # of a File that it may answer with instead
+    body_bytes_max: int = BODY_BYTES_MAX
 
     @property
     def documented(self) -> str:
@@ -183,6 +190,7 @@ PAGE = (
     Query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Objects on the page."),
     Query("order", {"type": "string", "enum": ["asc", "desc"], "default": "desc"}, "By when they were made."),
 )
+PAGE_BOTH_WAYS = (*PAGE, Query("before", {"type": "string"}, "The id before which the page ends."))
 ORGANIZATION = Query(
     "organization_id", {"type": "string"}, "Another organization than the key's own. Only the operator may name one."
 )
