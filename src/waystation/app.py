@@ -192,7 +192,7 @@ class Worker:
             Policy(self.view.models, strict=settings.server.strict_parameters),
             self.ledger,
             self.upstreams.router,
-            Memory(ResponsesKeeper(), CompletionsKeeper()),
+            Memory(self.keeper(), CompletionsKeeper()),
         )
         self.readiness = Readiness(
             self.view.models,
@@ -211,6 +211,20 @@ class Worker:
         """A worker has died, and its journal is finished: what it was at is nobody's any more."""
         answers_store.mark_lost(connection, epoch)
         jobs_store.release(connection, str(epoch))
+
+    def keeper(self) -> ResponsesKeeper:
+        """What the Responses API remembers, on this worker's database."""
+        return ResponsesKeeper(
+            self.database,
+            Responses(self.clock, Ids().new, self.vault),  # with ids of its own: its verbs run in the writer thread
+            None,
+            self.clock,
+            self.ids.new,
+            resolve=self.catalogue.resolve,
+            count=self.count,
+            days=self.settings.storage.responses_days,
+            body_bytes_max=self.settings.server.body_decompressed_bytes_max,
+        )
 
     def count(self, text: str, model: str) -> int:
         return self.tokenizers.count_tokens(text, self.canonical(model))[0]

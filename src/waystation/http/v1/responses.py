@@ -1,5 +1,79 @@
-"""OpenAI's responses, as far as they are no calls."""
+"""OpenAI's responses, as far as they are no calls: read again, deleted, and what the model was given for one."""
 
-from waystation.http.v1.control import Resource
+from functools import partial
+from typing import Any
 
-RESOURCES: tuple[Resource, ...] = ()
+import msgspec
+
+from waystation.errors import InvalidRequest
+from waystation.http.v1.control import PAGE, Asked, Control, Json, Query, Resource
+from waystation.storage.responses.model import not_found
+from waystation.wire.kept_responses import DeletedResponse, InputItems, ResponseObject, items_page
+from waystation.wire.listing import is_id
+
+INCLUDE = (
+    "file_search_call.results",
+    "web_search_call.results",
+    "web_search_call.action.sources",
+    "message.input_image.image_url",
+    "computer_call_output.output.image_url",
+    "code_interpreter_call.outputs",
+    "reasoning.encrypted_content",
+    "message.output_text.logprobs",
+)
+"""What OpenAI leaves out unless it is asked for. What is kept here is shown as it is: the names are checked alone."""
+
+
+async def retrieve(control: Control, asked: Asked) -> Json:
+    _check_include(asked)
+    row = await control.read(partial(control.responses.retrieve, **_which(asked)))
+    return Json(msgspec.Raw(row.body))
+
+
+async def delete(control: Control, asked: Asked) -> DeletedResponse:
+    which = _which(asked)
+    await control.change(partial(control.responses.delete, **which))
+    return DeletedResponse(id=which["response_id"])
+
+
+async def input_items(control: Control, asked: Asked) -> InputItems:
+    _check_include(asked)
+    page = asked.page()
+    found = await control.read(partial(control.responses.input_items, **_which(asked)))
+    return items_page(found, page)
+
+
+def _check_include(asked: Asked) -> None:
+    for value in asked.values("include"):
+        if value not in INCLUDE:
+            listed = ", ".join(f"'{each}'" for each in INCLUDE)
+            raise InvalidRequest(
+                f"Invalid value: '{value[:80]}'. Supported values are: {listed}.", param="include", code="invalid_value"
+            )
+
+
+def _which(asked: Asked) -> dict[str, Any]:
+    response_id = asked.path["response_id"]
+    if not is_id(response_id):
+        raise not_found(response_id)
+    return {"project_id": asked.project_id, "response_id": response_id}
+
+
+_ONE, _ITEMS = "/responses/{response_id}", "/responses/{response_id}/input_items"
+_INCLUDE = Query("include", {"type": "array", "items": {"type": "string", "enum": list(INCLUDE)}}, "What to add to it.")
+
+RESOURCES = (
+    Resource("GET", _ONE, retrieve, "getResponse", "A response that was kept.", ResponseObject, query=(_INCLUDE,)),
+    Resource(
+        "DELETE", _ONE, delete, "deleteResponse", "Delete a response with all that is kept of it.", DeletedResponse
+    ),
+    Resource(
+        "GET",
+        _ITEMS,
+        input_items,
+        "listInputItems",
+        "What the model was given for a response, earlier turns too.",
+        InputItems,
+        query=(*PAGE, _INCLUDE),
+    ),
+)
