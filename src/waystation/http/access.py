@@ -49,6 +49,10 @@ ACCESS: dict[str, Access] = {
     "POST /conversations/{conversation_id}/items": Access.PROJECT,
     "GET /conversations/{conversation_id}/items/{item_id}": Access.PROJECT,
     "DELETE /conversations/{conversation_id}/items/{item_id}": Access.PROJECT,
+    # what is kept of answers
+    "GET /responses/{response_id}": Access.PROJECT,
+    "DELETE /responses/{response_id}": Access.PROJECT,
+    "GET /responses/{response_id}/input_items": Access.PROJECT,
     # OpenAI's admin API
     "GET /organization/projects": Access.ADMIN,
     "POST /organization/projects": Access.ADMIN,
