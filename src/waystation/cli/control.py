@@ -139,7 +139,8 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
     from waystation.runtime.ids import Ids
     from waystation.storage.completions.service import StoredCompletions
     from waystation.storage.conversations.service import Conversations
-    from waystation.storage.files.service import Files
+    from waystation.storage.files.model import FileBounds
+    from waystation.storage.files.opening import open_files
     from waystation.storage.responses.service import Responses
     from waystation.storage.vault import Vault
 
@@ -148,6 +149,8 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
     with books(settings) as opened:
         clock, new_id, database = Clock(), Ids().new, opened.database
         vault = Vault(settings.storage.encryption_key)
+        bounds = FileBounds(**{name: getattr(settings.storage, name) for name in FileBounds.__struct_fields__})
+        stored = open_files(clock, new_id, database, vault, settings.storage.url, settings.data / "files", bounds)
         control = Control(
             database=database,
             clock=clock,
@@ -160,7 +163,8 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
             responses=Responses(clock, new_id, vault),
             conversations=Conversations(clock, new_id, vault),
             completions=StoredCompletions(clock, new_id, vault),
-            files=Files(clock, new_id, vault),
+            files=stored.files,
+            uploads=stored.uploads,
             journals=settings.data / "journal",
             models=lambda: all_models(settings, opened.local_models()),
             signup_grant_nano=settings.money.signup_grant_nano,

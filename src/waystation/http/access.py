@@ -36,6 +36,16 @@ ACCESS: dict[str, Access] = {
     "GET /models/{model:path}": Access.KEY,
     "POST /waystation/tokenize": Access.KEY,
     "POST /waystation/estimate": Access.KEY,  # at the prices of its own project, or of its organization
+    # files
+    "GET /files": Access.PROJECT,
+    "POST /files": Access.PROJECT,
+    "GET /files/{file_id}": Access.PROJECT,
+    "DELETE /files/{file_id}": Access.PROJECT,
+    "GET /files/{file_id}/content": Access.PROJECT,
+    "POST /uploads": Access.PROJECT,
+    "POST /uploads/{upload_id}/parts": Access.PROJECT,
+    "POST /uploads/{upload_id}/complete": Access.PROJECT,
+    "POST /uploads/{upload_id}/cancel": Access.PROJECT,
     # OpenAI's admin API
     "GET /organization/projects": Access.ADMIN,
     "POST /organization/projects": Access.ADMIN,

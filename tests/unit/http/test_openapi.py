@@ -134,6 +134,15 @@ ROUTES = {
     "delete /v1/waystation/drills/{drill_id}": "stopDrill",
     "get /v1/waystation/notices": "listNotices",
     "get /v1/waystation/health": "retrieveHealth",
+    "get /v1/files": "listFiles",
+    "post /v1/files": "createFile",
+    "get /v1/files/{file_id}": "retrieveFile",
+    "delete /v1/files/{file_id}": "deleteFile",
+    "get /v1/files/{file_id}/content": "downloadFile",
+    "post /v1/uploads": "createUpload",
+    "post /v1/uploads/{upload_id}/parts": "addUploadPart",
+    "post /v1/uploads/{upload_id}/complete": "completeUpload",
+    "post /v1/uploads/{upload_id}/cancel": "cancelUpload",
 }
 READERS: dict[str, Any] = {
     "/v1/chat/completions": read_chat,
@@ -175,7 +184,7 @@ def test_the_document_says_which_key_each_url_needs() -> None:
     assert DOCUMENT["security"] == [{"ApiKeyAuth": []}]
     admins: Any = [{"AdminApiKeyAuth": []}]
     access = {label.replace(":path}", "}"): each for label, each in ACCESS.items()}
-    needed = {Access.ADMIN: admins, Access.OPERATOR: admins, Access.CALL: None, Access.KEY: None}
+    needed = {Access.ADMIN: admins, Access.OPERATOR: admins, Access.CALL: None, Access.KEY: None, Access.PROJECT: None}
     for path, item in DOCUMENT["paths"].items():
         for method, operation in item.items():
             label = f"{method.upper()} {path.removeprefix('/v1')}"

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from waystation.errors import NotFound
 from waystation.http.access import ACCESS, Access
 from waystation.http.plain import json_response, presented, read_body
-from waystation.http.v1.control import BODY_BYTES_MAX, ORGANIZATION, Asked, Control, File, Resource, operator_only
+from waystation.http.v1.control import ORGANIZATION, Asked, Control, File, Resource, operator_only
 from waystation.terms import Caller
 from waystation.wire.complaint import unknown_parameter
 from waystation.wire.listing import is_id
@@ -73,7 +73,7 @@ async def _asked(request: Request, resource: Resource, caller: Caller, control: 
         path=request.path_params,
         query=query,
         pairs=pairs,
-        body=await read_body(request, BODY_BYTES_MAX) if resource.request is not None else b"",
+        body=await read_body(request, resource.body_bytes_max) if resource.request is not None else b"",
     )
 
 
