@@ -70,6 +70,7 @@ from waystation.settings import Settings, load_settings
 from waystation.storage.completions.keeping import CompletionsKeeper
 from waystation.storage.completions.service import StoredCompletions
 from waystation.storage.conversations.service import Conversations
+from waystation.storage.files.inline import Inliner
 from waystation.storage.files.model import FileBounds
 from waystation.storage.files.opening import open_files
 from waystation.storage.memory import Memory
@@ -194,7 +195,7 @@ class Worker:
             Policy(self.view.models, strict=settings.server.strict_parameters),
             self.ledger,
             self.upstreams.router,
-            Memory(ResponsesKeeper(), CompletionsKeeper()),
+            Memory(ResponsesKeeper(), CompletionsKeeper(), Inliner(self.file_storage.files)),
         )
         self.readiness = Readiness(
             self.view.models,
