@@ -73,7 +73,9 @@ from waystation.settings import Settings, load_settings
 from waystation.storage.completions.keeping import CompletionsKeeper
 from waystation.storage.completions.service import StoredCompletions
 from waystation.storage.conversations.service import Conversations
-from waystation.storage.files.service import Files
+from waystation.storage.files.inline import Inliner
+from waystation.storage.files.model import FileBounds
+from waystation.storage.files.opening import open_files
 from waystation.storage.memory import Memory
 from waystation.storage.responses.keeping import ResponsesKeeper
 from waystation.storage.responses.service import Responses
@@ -142,6 +144,15 @@ class Worker:
             retention_s=days * DAY_S if days else None,
             difference_percent=settings.money.usage_difference_percent,
         )
+        self.file_storage = open_files(
+            self.clock,
+            Ids().new,
+            self.database,
+            self.vault,
+            settings.storage.url,
+            settings.data / "files",
+            FileBounds(**{name: getattr(settings.storage, name) for name in FileBounds.__struct_fields__}),
+        )
         self.answers = Answers(self.database, self.ledger.epoch, self.clock, settings.server.idempotency_s)
         self.engine = EngineProvider(
             self.http,
@@ -192,7 +203,7 @@ class Worker:
             Policy(self.view.models, strict=settings.server.strict_parameters),
             self.ledger,
             self.upstreams.router,
-            Memory(self.keeper(), CompletionsKeeper()),
+            Memory(self.keeper(), CompletionsKeeper(), Inliner(self.file_storage.files)),
         )
         self.readiness = Readiness(
             self.view.models,
@@ -314,7 +325,8 @@ class Worker:
             responses=Responses(self.clock, new_id, self.vault),
             conversations=Conversations(self.clock, new_id, self.vault),
             completions=StoredCompletions(self.clock, new_id, self.vault),
-            files=Files(self.clock, new_id, self.vault),
+            files=self.file_storage.files,
+            uploads=self.file_storage.uploads,
             journals=self.settings.data / "journal",
             models=lambda: self.view.models,
             signup_grant_nano=self.settings.money.signup_grant_nano,
@@ -365,6 +377,7 @@ class Worker:
         self.shared.publish()
         await self.upstreams.close()
         await self.http.close()
+        self.file_storage.contents.close()
         await asyncio.to_thread(self.database.close)
 
 
