@@ -35,7 +35,7 @@ from waystation.catalogue.service import PRICES, PriceList
 from waystation.dialects.ask import Ask
 from waystation.dialects.chat_body import chat_body
 from waystation.dialects.completions import completion_body
-from waystation.engine.model import LocalModel, engine_origin
+from waystation.engine.model import DEFAULT_CHAT_FILE, LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.fleet.model import DRILLS_TOPIC, FLEET_TOPIC
 from waystation.fleet.sealing import SECRET_KEY_FILE, Sealer
@@ -62,6 +62,8 @@ from waystation.ledger.service import Ledger
 from waystation.ledger.verify import verify
 from waystation.metering.estimate import count_input
 from waystation.metering.tokens import Tokenizers
+from waystation.moderation.provider import Moderator, Rules, WithModerator
+from waystation.moderation.words import Words, built_in, read_words
 from waystation.policy.admit import Policy
 from waystation.providers.cache.service import TOPIC as KEPT_ANSWERS
 from waystation.routing.router import Router
@@ -80,9 +82,10 @@ from waystation.storage.memory import Memory
 from waystation.storage.responses.keeping import ResponsesKeeper
 from waystation.storage.responses.service import Responses
 from waystation.storage.vault import Vault
-from waystation.terms import Model
+from waystation.terms import ENGINE, Model
 from waystation.upstreams import Upstreams
 from waystation.wire.models import ModelObject, model_list
+from waystation.wire.moderations import CATEGORIES, Categories
 from waystation.wire.tokenize import Tokenization, read_tokenize
 
 log = logging.getLogger("waystation")
@@ -167,7 +170,8 @@ class Worker:
         self.fleet = Fleet(
             self.clock, Ids().new, Sealer(settings.data / SECRET_KEY_FILE), lambda: self.fixed
         )  # with ids of its own, because verbs run in the database's writer thread
-        self.upstreams = Upstreams(self.database, self.clock, self.fleet, self.engine, self.count)
+        local = WithModerator(self.engine, self.moderator())
+        self.upstreams = Upstreams(self.database, self.clock, self.fleet, local, self.count)
         self.catalogue = Catalogue(
             self.view.models,
             self.clock.now_s,
@@ -267,6 +271,23 @@ class Worker:
         self.view.models.update(models)
         for problem in traffic_problems(settings, added, traffic):
             log.warning("%s %s; it is left out", problem.key, problem.en)
+
+    def moderator(self) -> Moderator:
+        """What judges texts on this machine. Raises WordsError."""
+        settings = self.settings.moderation
+        name = settings.judge_model or DEFAULT_CHAT_FILE.model
+
+        def judge() -> Model | None:
+            model = self.view.models.get(name) if settings.judge else None
+            return model if model is not None and model.deployment.provider == ENGINE else None
+
+        own = [] if settings.words_file is None else [read_words(settings.words_file)]
+        thresholds = {
+            category: getattr(settings, field)
+            for category, field in zip(CATEGORIES, Categories.__struct_fields__, strict=True)
+        }
+        rules = Rules(thresholds, settings.judge_timeout_s, settings.judge_windows_max)
+        return Moderator(self.engine, judge, Words([*built_in(), *own]), rules)
 
     def app(self) -> Any:
         """The Starlette app of everything that is not a call."""
