@@ -20,6 +20,8 @@ ROOTS = (
     "CreateCompletionResponse",
     "CreateEmbeddingRequest",
     "CreateEmbeddingResponse",
+    "CreateModerationRequest",
+    "CreateModerationResponse",
     "ListModelsResponse",
     "Model",
     "ErrorResponse",
@@ -48,7 +50,7 @@ ANSWERS = (
     "conversations",
 )
 REDUCED = Path(__file__).with_name("openai-spec-reduced.json")
-EXAMPLE_PATHS = ("/chat/completions", "/completions", "/embeddings", "/models", "/models/{model}")
+EXAMPLE_PATHS = ("/chat/completions", "/completions", "/embeddings", "/moderations", "/models", "/models/{model}")
 # Nothing that is checked depends on these, and they are most of the description's bytes.
 _DROPPED = frozenset({"description", "example", "x-oaiMeta", "x-stainless-const", "x-oaiTypeLabel", "x-oaiExpandable"})
 

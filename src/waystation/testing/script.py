@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from waystation.testing.directed import MODE, next_step, pieces
+from waystation.wire.moderations import CATEGORIES
 
 WORDS = (
     "Once",
@@ -101,6 +102,8 @@ def answer(target: str, headers: dict[bytes, bytes], body: bytes) -> Answer:
     input_tokens = len(body) // 4
     if target.endswith("/embeddings"):
         return _embeddings(request, input_tokens)
+    if target.endswith("/moderations"):
+        return _moderations(request, input_tokens)
     chat = target.endswith("/chat/completions")
     streams = request.stream != (mode in ("json-for-stream", "stream-for-json"))
     said = (_streamed if streams else _whole)(_Script(request, mode, chat, input_tokens))
@@ -279,6 +282,23 @@ def _disturbed(mode: str, events: list[bytes]) -> list[bytes | Act]:
     for event in events:
         steps += (event, Act.PAUSE)
     return steps[:-1]
+
+
+def _moderations(request: Request, input_tokens: int) -> Answer:
+    """Who speaks of killing is violent; there is no usage, as at OpenAI's."""
+    texts = request.input if isinstance(request.input, list) else [request.input]
+    results = []
+    for text in texts:
+        violent = "kill" in str(text)
+        results.append(
+            {
+                "flagged": violent,
+                "categories": {name: violent and name == "violence" for name in CATEGORIES},
+                "category_scores": {name: 0.9 if violent and name == "violence" else 0.01 for name in CATEGORIES},
+                "category_applied_input_types": {name: ["text"] for name in CATEGORIES},
+            }
+        )
+    return _json({"id": "modr-fake", "model": request.model, "results": results}, input_tokens=input_tokens)
 
 
 def _embeddings(request: Request, input_tokens: int) -> Answer:
