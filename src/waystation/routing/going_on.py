@@ -25,6 +25,7 @@ _NOT_PLAIN = re.compile(
     rb'"(?:tool_calls|function_call|refusal|audio|reasoning\w*|thinking\w*|finish_reason|stop_reason|logprobs)"\s*:\s*+'
     rb'(?!null|""|\[\]|\{\})'
     rb'|"type"\s*:\s*"(?:thinking|redacted_thinking|tool_use|server_tool_use|input_json|signature)'
+    rb'|"type"\s*:\s*"(?:reasoning|program|mcp_\w+|\w+_call)"'
 )
 _CHANGES_THE_TEXT = ("echo", "suffix", "best_of")
 """Of a completion: what has gone out is then not simply what follows the prompt."""
