@@ -14,6 +14,7 @@ from waystation.cli.words import say
 from waystation.settings import (
     CredentialSettings,
     EngineSettings,
+    JobsSettings,
     ModelSettings,
     MoneySettings,
     ProviderSettings,
@@ -79,6 +80,7 @@ TOPICS: tuple[tuple[str, type], ...] = (
     ("engine", EngineSettings),
     ("money", MoneySettings),
     ("storage", StorageSettings),
+    ("jobs", JobsSettings),
     ("providers.NAME", ProviderSettings),
     ("[providers.NAME.credentials]", CredentialSettings),
     ('models."NAME"', ModelSettings),

@@ -103,13 +103,10 @@ HIDDEN = [
     event(finish="stop"),
     b'data: {"type": "content_block_delta", "delta": {"type":"thinking_delta", "thinking": "Hm"}}\n\n',
     b'event: content_block_start\ndata: {"content_block":{"type":"tool_use","id":"t"}}\n\n',
-    b'data: {"type":"response.output_item.added","item":{"type":"web_search_call","id":"ws_1"}}\n\n',
 ]
 
 
-@pytest.mark.parametrize(
-    "last", HIDDEN, ids=["tool", "reasoning", "reasoning2", "refusal", "ended", "thinking", "use", "hosted tool"]
-)
+@pytest.mark.parametrize("last", HIDDEN, ids=["tool", "reasoning", "reasoning2", "refusal", "ended", "thinking", "use"])
 def test_what_is_no_plain_text_ends_with_a_clean_error(last: bytes) -> None:
     stand, answer = story(breaking("Once ", last=last), told=[sayings("upon")])
     assert answer.error is not None

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.providers.openai.stand import chunks, response_call
+from waystation.dialects.responses.events import NOT_PLAIN
 from waystation.errors import UpstreamFailed
 from waystation.providers.openai.responses_stream import ErrorEvent, ResponseStream
 from waystation.terms import Done, Piece, Usage
@@ -86,3 +87,9 @@ def test_a_cut_one_ends_with_numbers_that_go_on(at: int) -> None:
     told = chunks(piece, done, Piece(done.tail(Usage(1, 1))))
     assert [event["sequence_number"] for event in told] == list(range(len(told)))
     assert told[-1]["response"]["status"] == "incomplete"
+
+
+def test_a_tool_that_has_begun_is_nothing_to_go_on_from() -> None:
+    events = stream_of(response_events("web-search", {}))
+    assert NOT_PLAIN.search(b"".join(events[:2])) is None
+    assert NOT_PLAIN.search(events[2]) is not None
