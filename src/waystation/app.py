@@ -35,11 +35,14 @@ from waystation.catalogue.service import PRICES, PriceList
 from waystation.dialects.ask import Ask
 from waystation.dialects.chat_body import chat_body
 from waystation.dialects.completions import completion_body
+from waystation.dialects.envelope import Envelope
+from waystation.dialects.responses.echo import begun_response
 from waystation.engine.model import LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.fleet.model import DRILLS_TOPIC, FLEET_TOPIC
 from waystation.fleet.sealing import SECRET_KEY_FILE, Sealer
 from waystation.fleet.service import Fleet
+from waystation.gateway.call import Call
 from waystation.gateway.view import View
 from waystation.http.app import Desk, build_app
 from waystation.http.bounds import Bounds
@@ -75,10 +78,11 @@ from waystation.storage.completions.service import StoredCompletions
 from waystation.storage.conversations.service import Conversations
 from waystation.storage.files.service import Files
 from waystation.storage.memory import Memory
-from waystation.storage.responses.keeping import ResponsesKeeper
+from waystation.storage.responses.background import Background
+from waystation.storage.responses.keeping import Later, ResponsesKeeper
 from waystation.storage.responses.service import Responses
 from waystation.storage.vault import Vault
-from waystation.terms import Model
+from waystation.terms import Caller, Model
 from waystation.upstreams import Upstreams
 from waystation.wire.models import ModelObject, model_list
 from waystation.wire.tokenize import Tokenization, read_tokenize
@@ -186,10 +190,19 @@ class Worker:
         await self.catalogue.prices_changed()
         await self.models_changed([])
         await self.upstreams.drills_changed()
+        self.policy = Policy(self.view.models, strict=settings.server.strict_parameters)
+        self.background = Background(
+            self.database,
+            self.clock,
+            self.ids.new,
+            self.vault,
+            Responses(self.clock, Ids().new, self.vault),
+            self.admit_later,
+        )
         self.way = Parts(
             Identify(self.view.keys, self.clock.now_s),
             self.catalogue,
-            Policy(self.view.models, strict=settings.server.strict_parameters),
+            self.policy,
             self.ledger,
             self.upstreams.router,
             Memory(self.keeper(), CompletionsKeeper()),
@@ -224,7 +237,14 @@ class Worker:
             count=self.count,
             days=self.settings.storage.responses_days,
             body_bytes_max=self.settings.server.body_decompressed_bytes_max,
+            later=Later(self.background, begun),
         )
+
+    async def admit_later(self, call: Call, caller: Caller) -> None:
+        """What can be said of a call before it is made: its model, its parameters, its rates."""
+        model = self.catalogue.resolve(call, caller)
+        self.policy.admit(call, caller, model)
+        await self.ledger.take_rates(caller, model, call)
 
     def count(self, text: str, model: str) -> int:
         return self.tokenizers.count_tokens(text, self.canonical(model))[0]
@@ -319,6 +339,7 @@ class Worker:
             prover=Prover(lambda: self.database.read(verify)),
             follow=self.follower.step,
             forget_answers=self.upstreams.cache.purge,
+            background=self.background,
             test_provider=self.upstreams.test,
             health=self.upstreams.health,
         )
@@ -364,6 +385,11 @@ class Worker:
         await self.upstreams.close()
         await self.http.close()
         await asyncio.to_thread(self.database.close)
+
+
+def begun(call: Call, created_at: int) -> dict[str, Any]:
+    """A response before anything of it is answered."""
+    return begun_response(Envelope(call.answer_id, call.request.model, created_at), call.request)
 
 
 def engine_share(settings: Settings, slot: int) -> Fraction:

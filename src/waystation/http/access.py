@@ -49,6 +49,7 @@ ACCESS: dict[str, Access] = {
     # what is kept of answers
     "GET /responses/{response_id}": Access.PROJECT,
     "DELETE /responses/{response_id}": Access.PROJECT,
+    "POST /responses/{response_id}/cancel": Access.PROJECT,
     "GET /responses/{response_id}/input_items": Access.PROJECT,
     # OpenAI's admin API
     "GET /organization/projects": Access.ADMIN,
