@@ -76,7 +76,9 @@ from waystation.settings import Settings, load_settings
 from waystation.storage.completions.keeping import CompletionsKeeper
 from waystation.storage.completions.service import StoredCompletions
 from waystation.storage.conversations.service import Conversations
-from waystation.storage.files.service import Files
+from waystation.storage.files.inline import Inliner
+from waystation.storage.files.model import FileBounds
+from waystation.storage.files.opening import open_files
 from waystation.storage.memory import Memory
 from waystation.storage.responses.background import Background
 from waystation.storage.responses.keeping import Later, ResponsesKeeper
@@ -146,6 +148,15 @@ class Worker:
             retention_s=days * DAY_S if days else None,
             difference_percent=settings.money.usage_difference_percent,
         )
+        self.file_storage = open_files(
+            self.clock,
+            Ids().new,
+            self.database,
+            self.vault,
+            settings.storage.url,
+            settings.data / "files",
+            FileBounds(**{name: getattr(settings.storage, name) for name in FileBounds.__struct_fields__}),
+        )
         self.answers = Answers(self.database, self.ledger.epoch, self.clock, settings.server.idempotency_s)
         self.engine = EngineProvider(
             self.http,
@@ -191,12 +202,15 @@ class Worker:
         await self.models_changed([])
         await self.upstreams.drills_changed()
         self.policy = Policy(self.view.models, strict=settings.server.strict_parameters)
+        new_id = Ids().new  # of its own, because verbs run in the database's writer thread
+        self.conversations = Conversations(self.clock, new_id, self.vault)
+        self.responses = Responses(self.clock, new_id, self.vault, self.conversations)
         self.background = Background(
             self.database,
             self.clock,
             self.ids.new,
             self.vault,
-            Responses(self.clock, Ids().new, self.vault),
+            self.responses,
             self.admit_later,
         )
         self.way = Parts(
@@ -205,7 +219,7 @@ class Worker:
             self.policy,
             self.ledger,
             self.upstreams.router,
-            Memory(self.keeper(), CompletionsKeeper()),
+            Memory(self.keeper(), CompletionsKeeper(), Inliner(self.file_storage.files)),
         )
         self.readiness = Readiness(
             self.view.models,
@@ -229,8 +243,8 @@ class Worker:
         """What the Responses API remembers, on this worker's database."""
         return ResponsesKeeper(
             self.database,
-            Responses(self.clock, Ids().new, self.vault),  # with ids of its own: its verbs run in the writer thread
-            None,
+            self.responses,
+            self.conversations,
             self.clock,
             self.ids.new,
             resolve=self.catalogue.resolve,
@@ -332,7 +346,8 @@ class Worker:
             responses=Responses(self.clock, new_id, self.vault),
             conversations=Conversations(self.clock, new_id, self.vault),
             completions=StoredCompletions(self.clock, new_id, self.vault),
-            files=Files(self.clock, new_id, self.vault),
+            files=self.file_storage.files,
+            uploads=self.file_storage.uploads,
             journals=self.settings.data / "journal",
             models=lambda: self.view.models,
             signup_grant_nano=self.settings.money.signup_grant_nano,
@@ -384,6 +399,7 @@ class Worker:
         self.shared.publish()
         await self.upstreams.close()
         await self.http.close()
+        self.file_storage.contents.close()
         await asyncio.to_thread(self.database.close)
 
 

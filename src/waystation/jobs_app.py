@@ -25,11 +25,9 @@ from waystation.jobs.model import JOB_DAYS
 from waystation.jobs.response import AnswerResponse
 from waystation.jobs.sweeps import SWEEP, Sweep, SweepAll, sweep_job
 from waystation.jobs.worker import Jobs, Kind
-from waystation.runtime.ids import Ids
 from waystation.settings import Settings, load_settings
 from waystation.storage.responses.background import Payload
 from waystation.storage.responses.events import JOB as RESPONSE
-from waystation.storage.responses.service import Responses
 from waystation.terms import Caller, Dialect, Operation
 from waystation.wire.responses import read_response
 
@@ -47,9 +45,8 @@ class JobsWorker(Worker):
         await self.database.write(lambda connection: store.ensure(connection, sweep_job(now)))
 
     def kinds(self) -> dict[str, Kind]:
-        responses = Responses(self.clock, Ids().new, self.vault)
         answer = AnswerResponse(
-            self.clock, self.vault, responses, self.caller_of, call_of, lambda call: carried(call, self.way)
+            self.clock, self.vault, self.responses, self.caller_of, call_of, lambda call: carried(call, self.way)
         )
         return {RESPONSE: answer, SWEEP: SweepAll(self.sweeps())}
 
@@ -71,10 +68,11 @@ class JobsWorker(Worker):
 
         async def responses(most: int) -> int:
             now = self.clock.now_s()
-            return await self.database.write(lambda connection: kept.sweep(connection, now, most))
+            return await self.database.write(lambda connection: self.responses.sweep(connection, now, most))
 
-        kept = Responses(self.clock, Ids().new, self.vault)
-        return {"responses": responses, "jobs": done_jobs}
+        control = self.control()
+        files, uploads = control.files.sweep, control.uploads.sweep
+        return {"responses": responses, "files": files, "uploads": uploads, "jobs": done_jobs}
 
     def figures(self) -> Figures:
         counts = self.jobs.counts

@@ -133,7 +133,8 @@ class StorageSettings:
     responses_days: int = setting(
         30, "How long responses and stored chat completions are kept.", unit="days", least=1, most=36_500
     )
-    file_bytes_max: int = setting(512 * MIB, "Largest file.", unit="bytes", least=KIB)
+    file_bytes_max: int = setting(512 * MIB, "Largest file that comes in one request.", unit="bytes", least=KIB)
+    upload_bytes_max: int = setting(8 * 1024 * MIB, "Largest file that comes in parts.", unit="bytes", least=KIB)
     project_bytes_max: int = setting(100 * 1024 * MIB, "All files of a project together.", unit="bytes", least=KIB)
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from waystation.errors import InvalidRequest
 from waystation.wire.answers import Shape
-from waystation.wire.listing import Page
+from waystation.wire.listing import Page, shown_of
 
 Item = dict[str, Any]
 
@@ -37,19 +37,21 @@ class DeletedResponse(Shape, frozen=True, kw_only=True):
 
 def items_page(items: Sequence[Item], page: Page) -> InputItems:
     """A page of items that are given in their order. Raises InvalidRequest for a cursor that is none of them."""
-    ordered = list(items) if page.ascending else list(items)[::-1]
+    ordered = list(items) if page.reads_ascending else list(items)[::-1]
     begin = 0
-    if page.after:
-        place = next((at for at, item in enumerate(ordered) if item["id"] == page.after), None)
+    if page.cursor:
+        place = next((at for at, item in enumerate(ordered) if item["id"] == page.cursor), None)
         if place is None:
+            name = "after" if page.after else "before"
             raise InvalidRequest(
-                f"Invalid 'after': there is no item '{page.after}' in the input of this response.", param="after"
+                f"Invalid '{name}': there is no item '{page.cursor}' in the input of this response.", param=name
             )
         begin = place + 1
-    shown = ordered[begin : begin + page.limit]
+    found = ordered[begin : begin + page.rows_max]
+    shown = shown_of(page, found)
     return InputItems(
         data=shown,
         first_id=shown[0]["id"] if shown else None,
         last_id=shown[-1]["id"] if shown else None,
-        has_more=len(ordered) > begin + page.limit,
+        has_more=len(found) > page.limit,
     )

@@ -5,27 +5,16 @@ from typing import Any
 
 import msgspec
 
-from waystation.errors import InvalidRequest, ServiceUnavailable
-from waystation.http.v1.control import PAGE, Asked, Control, Json, Query, Resource
+from waystation.errors import ServiceUnavailable
+from waystation.http.v1.control import PAGE_BOTH_WAYS, Asked, Control, Json, Query, Resource
 from waystation.storage.responses.model import not_found
+from waystation.wire.items import INCLUDES, read_include, shown
 from waystation.wire.kept_responses import DeletedResponse, InputItems, ResponseObject, items_page
 from waystation.wire.listing import is_id
 
-INCLUDE = (
-    "file_search_call.results",
-    "web_search_call.results",
-    "web_search_call.action.sources",
-    "message.input_image.image_url",
-    "computer_call_output.output.image_url",
-    "code_interpreter_call.outputs",
-    "reasoning.encrypted_content",
-    "message.output_text.logprobs",
-)
-"""What OpenAI leaves out unless it is asked for. What is kept here is shown as it is: the names are checked alone."""
-
 
 async def retrieve(control: Control, asked: Asked) -> Json:
-    _check_include(asked)
+    read_include(asked.values("include"))  # what it had to be asked for is in the object, or was never made
     row = await control.read(partial(control.responses.retrieve, **_which(asked)))
     return Json(msgspec.Raw(row.body))
 
@@ -45,19 +34,9 @@ async def cancel(control: Control, asked: Asked) -> Json:
 
 
 async def input_items(control: Control, asked: Asked) -> InputItems:
-    _check_include(asked)
-    page = asked.page()
+    include, page = read_include(asked.values("include")), asked.page()
     found = await control.read(partial(control.responses.input_items, **_which(asked)))
-    return items_page(found, page)
-
-
-def _check_include(asked: Asked) -> None:
-    for value in asked.values("include"):
-        if value not in INCLUDE:
-            listed = ", ".join(f"'{each}'" for each in INCLUDE)
-            raise InvalidRequest(
-                f"Invalid value: '{value[:80]}'. Supported values are: {listed}.", param="include", code="invalid_value"
-            )
+    return items_page([shown(item, include) for item in found], page)
 
 
 def _which(asked: Asked) -> dict[str, Any]:
@@ -73,7 +52,9 @@ _STREAM = (  # what `http/responses_stream.py` answers
     Query("starting_after", {"type": "integer", "minimum": 0}, "Events after the one with this sequence number."),
     Query("include_obfuscation", {"type": "boolean"}, "Nothing is obfuscated."),
 )
-_INCLUDE = Query("include", {"type": "array", "items": {"type": "string", "enum": list(INCLUDE)}}, "What to add to it.")
+_INCLUDE = Query(
+    "include", {"type": "array", "items": {"type": "string", "enum": list(INCLUDES)}}, "What to add to it."
+)
 
 RESOURCES = (
     Resource(
@@ -92,6 +73,6 @@ RESOURCES = (
         "listInputItems",
         "What the model was given for a response, earlier turns too.",
         InputItems,
-        query=(*PAGE, _INCLUDE),
+        query=(*PAGE_BOTH_WAYS, _INCLUDE),
     ),
 )

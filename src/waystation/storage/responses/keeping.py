@@ -15,7 +15,7 @@ from waystation.storage.responses.model import Item, Row, conversation_not_found
 from waystation.storage.responses.service import Responses
 from waystation.storage.responses.truncating import fitted
 from waystation.terms import Caller, Done, Event, Model, Usage
-from waystation.wire.kept_items import kept_items
+from waystation.wire.items import named_items
 
 T = TypeVar("T")
 Answer = Callable[[Call], AsyncGenerator[Event]]
@@ -165,7 +165,7 @@ class ResponsesKeeper:
             stream=request.stream,
             previous_id=request.previous_response_id,
             conversation_id=request.conversation_id,
-            input=msgspec.json.encode(kept_items(own, self._new_id)),
+            input=msgspec.json.encode(named_items(own, self._new_id)),
             body=b"{}",
             created_at=now,
             expires_at=now + self._days * DAY_S,

@@ -11,6 +11,7 @@ from waystation.errors import ApiError
 from waystation.gateway.call import Call
 from waystation.runtime.db import Database
 from waystation.runtime.ids import Ids
+from waystation.storage.conversations.service import Conversations
 from waystation.storage.responses.keeping import ResponsesKeeper
 from waystation.storage.responses.model import Row
 from waystation.storage.responses.service import Responses
@@ -30,7 +31,9 @@ class Kept:
         self.database = database
         self.clock = FakeClock()
         self.ids = Ids()
-        self.responses = Responses(self.clock, self.ids.new, vault or Vault())
+        vault = vault or Vault()
+        self.conversations = Conversations(self.clock, self.ids.new, vault)
+        self.responses = Responses(self.clock, self.ids.new, vault, self.conversations)
         self.counted = 0
         model = Model(
             "m",
@@ -41,7 +44,7 @@ class Kept:
         self.keeper = ResponsesKeeper(
             database,
             self.responses,
-            None,
+            self.conversations,
             self.clock,
             self.ids.new,
             resolve=lambda call, caller: model,
@@ -132,7 +135,7 @@ def event(kind: str, **members: Any) -> bytes:
 def texts(items: Sequence[dict[str, Any]]) -> list[str]:
     found = []
     for item in items:
-        content = item.get("content", item.get("output", item.get("arguments")))
+        content: Any = item.get("content", item.get("output", item.get("arguments")))
         found.append(content if isinstance(content, str) else content[0]["text"])
     return found
 

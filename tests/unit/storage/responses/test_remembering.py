@@ -1,11 +1,12 @@
 """What the Responses API remembers: turns that build on each other, items that are referred to, and what is forgotten."""
 
+import asyncio
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.unit.storage.responses.kept_stand import ALICE, BOB, DAY_S, Kept, kept
+from tests.unit.storage.responses.kept_stand import ALICE, BOB, DAY_S, Kept, kept, texts
 from waystation.errors import ApiError, ContextLengthExceeded, InvalidRequest, UpstreamFailed
 from waystation.storage.responses import service
 from waystation.storage.vault import Vault
@@ -93,6 +94,33 @@ def test_an_item_that_is_referred_to_is_put_in_place(tmp_path: Path) -> None:
             assert said[3].startswith(f"Item with id '{item_id}' not found.")
         await k.delete(one["id"])
         assert (await refused(k.ask([reference])))[0] == 404
+
+    kept(tmp_path, story)
+
+
+def test_a_conversation_is_read_before_and_added_to_after(tmp_path: Path) -> None:
+    async def story(k: Kept) -> None:
+        conversation = (await k.database.write(lambda c: k.conversations.create(c, "proj_a", {}, []))).id
+        await k.ask("one", "first", conversation=conversation)
+        await k.ask("two", "second", conversation={"id": conversation}, store=False)
+        assert k.read == ["one", "first", "two"]
+        with pytest.raises(UpstreamFailed):
+            await k.ask("lost", stream=True, breaks=UpstreamFailed("gone"), conversation=conversation)
+        items = await k.database.read(lambda c: k.conversations.items(c, "proj_a", conversation))
+        assert texts(items) == ["one", "first", "two", "second"]
+        said = await refused(k.ask("x", conversation=conversation, caller=BOB))
+        assert said == (404, None, "conversation", f"Conversation with id '{conversation}' not found.")
+
+    kept(tmp_path, story)
+
+
+def test_two_at_once_on_a_conversation_are_added_one_after_the_other(tmp_path: Path) -> None:
+    async def story(k: Kept) -> None:
+        conversation = (await k.database.write(lambda c: k.conversations.create(c, "proj_a", {}, []))).id
+        await asyncio.gather(*(k.ask(f"{n}", f"{n}!", conversation=conversation) for n in range(5)))
+        items = texts(await k.database.read(lambda c: k.conversations.items(c, "proj_a", conversation)))
+        assert sorted(items[::2]) == [f"{n}" for n in range(5)]
+        assert items[1::2] == [f"{each}!" for each in items[::2]]
 
     kept(tmp_path, story)
 
