@@ -35,11 +35,14 @@ from waystation.catalogue.service import PRICES, PriceList
 from waystation.dialects.ask import Ask
 from waystation.dialects.chat_body import chat_body
 from waystation.dialects.completions import completion_body
+from waystation.dialects.envelope import Envelope
+from waystation.dialects.responses.echo import begun_response
 from waystation.engine.model import DEFAULT_CHAT_FILE, LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.fleet.model import DRILLS_TOPIC, FLEET_TOPIC
 from waystation.fleet.sealing import SECRET_KEY_FILE, Sealer
 from waystation.fleet.service import Fleet
+from waystation.gateway.call import Call
 from waystation.gateway.view import View
 from waystation.http.app import Desk, build_app
 from waystation.http.bounds import Bounds
@@ -79,10 +82,11 @@ from waystation.storage.files.inline import Inliner
 from waystation.storage.files.model import FileBounds
 from waystation.storage.files.opening import open_files
 from waystation.storage.memory import Memory
-from waystation.storage.responses.keeping import ResponsesKeeper
+from waystation.storage.responses.background import Background
+from waystation.storage.responses.keeping import Later, ResponsesKeeper
 from waystation.storage.responses.service import Responses
 from waystation.storage.vault import Vault
-from waystation.terms import ENGINE, Model
+from waystation.terms import ENGINE, Caller, Model
 from waystation.upstreams import Upstreams
 from waystation.wire.models import ModelObject, model_list
 from waystation.wire.moderations import CATEGORIES, Categories
@@ -201,10 +205,22 @@ class Worker:
         await self.catalogue.prices_changed()
         await self.models_changed([])
         await self.upstreams.drills_changed()
+        self.policy = Policy(self.view.models, strict=settings.server.strict_parameters)
+        new_id = Ids().new  # of its own, because verbs run in the database's writer thread
+        self.conversations = Conversations(self.clock, new_id, self.vault)
+        self.responses = Responses(self.clock, new_id, self.vault, self.conversations)
+        self.background = Background(
+            self.database,
+            self.clock,
+            self.ids.new,
+            self.vault,
+            self.responses,
+            self.admit_later,
+        )
         self.way = Parts(
             Identify(self.view.keys, self.clock.now_s),
             self.catalogue,
-            Policy(self.view.models, strict=settings.server.strict_parameters),
+            self.policy,
             self.ledger,
             self.upstreams.router,
             Memory(self.keeper(), CompletionsKeeper(), Inliner(self.file_storage.files)),
@@ -229,19 +245,24 @@ class Worker:
 
     def keeper(self) -> ResponsesKeeper:
         """What the Responses API remembers, on this worker's database."""
-        new_id = Ids().new  # of its own, because verbs run in the database's writer thread
-        conversations = Conversations(self.clock, new_id, self.vault)
         return ResponsesKeeper(
             self.database,
-            Responses(self.clock, new_id, self.vault, conversations),
-            conversations,
+            self.responses,
+            self.conversations,
             self.clock,
             self.ids.new,
             resolve=self.catalogue.resolve,
             count=self.count,
             days=self.settings.storage.responses_days,
             body_bytes_max=self.settings.server.body_decompressed_bytes_max,
+            later=Later(self.background, begun),
         )
+
+    async def admit_later(self, call: Call, caller: Caller) -> None:
+        """What can be said of a call before it is made: its model, its parameters, its rates."""
+        model = self.catalogue.resolve(call, caller)
+        self.policy.admit(call, caller, model)
+        await self.ledger.take_rates(caller, model, call)
 
     def count(self, text: str, model: str) -> int:
         return self.tokenizers.count_tokens(text, self.canonical(model))[0]
@@ -354,6 +375,7 @@ class Worker:
             prover=Prover(lambda: self.database.read(verify)),
             follow=self.follower.step,
             forget_answers=self.upstreams.cache.purge,
+            background=self.background,
             test_provider=self.upstreams.test,
             health=self.upstreams.health,
         )
@@ -400,6 +422,11 @@ class Worker:
         await self.http.close()
         self.file_storage.contents.close()
         await asyncio.to_thread(self.database.close)
+
+
+def begun(call: Call, created_at: int) -> dict[str, Any]:
+    """A response before anything of it is answered."""
+    return begun_response(Envelope(call.answer_id, call.request.model, created_at), call.request)
 
 
 def engine_share(settings: Settings, slot: int) -> Fraction:

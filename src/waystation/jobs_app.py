@@ -7,19 +7,29 @@ import logging
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import msgspec
 import uvloop
 
+from waystation.accounts import store as accounts_store
 from waystation.app import DAY_S, Worker, settle_in
-from waystation.auth.identify import KnownCallers
+from waystation.auth.identify import KnownCallers, refuse_unusable
+from waystation.errors import InvalidKey
+from waystation.gateway.answer import carried
+from waystation.gateway.call import Call
 from waystation.http.figures import Figures
 from waystation.jobs import store
 from waystation.jobs.model import JOB_DAYS
+from waystation.jobs.response import AnswerResponse
 from waystation.jobs.sweeps import SWEEP, Sweep, SweepAll, sweep_job
 from waystation.jobs.worker import Jobs, Kind
 from waystation.settings import Settings, load_settings
+from waystation.storage.responses.background import Payload
+from waystation.storage.responses.events import JOB as RESPONSE
+from waystation.terms import Caller, Dialect, Operation
+from waystation.wire.responses import read_response
 
 
 class JobsWorker(Worker):
@@ -35,7 +45,19 @@ class JobsWorker(Worker):
         await self.database.write(lambda connection: store.ensure(connection, sweep_job(now)))
 
     def kinds(self) -> dict[str, Kind]:
-        return {SWEEP: SweepAll(self.sweeps())}
+        answer = AnswerResponse(
+            self.clock, self.vault, self.responses, self.caller_of, call_of, lambda call: carried(call, self.way)
+        )
+        return {RESPONSE: answer, SWEEP: SweepAll(self.sweeps())}
+
+    async def caller_of(self, key_id: str) -> Caller:
+        """Whose key it is, as things are now. Raises the 401 family."""
+        await self.follower.step()  # whoever asked may have used what was changed a moment before
+        found = await self.database.read(lambda connection: accounts_store.callers_of_keys(connection, [key_id]))
+        for caller in found.values():
+            refuse_unusable(caller, key_id, self.clock.now_s())
+            return caller
+        raise InvalidKey(f"The API key {key_id} is not there any more.")
 
     def sweeps(self) -> dict[str, Sweep]:
         """What expires, each with who tidies it up."""
@@ -44,7 +66,13 @@ class JobsWorker(Worker):
             before = self.clock.now_s() - JOB_DAYS * DAY_S
             return await self.database.write(lambda connection: store.forget_done(connection, before, most))
 
-        return {"jobs": done_jobs}
+        async def responses(most: int) -> int:
+            now = self.clock.now_s()
+            return await self.database.write(lambda connection: self.responses.sweep(connection, now, most))
+
+        control = self.control()
+        files, uploads = control.files.sweep, control.uploads.sweep
+        return {"responses": responses, "files": files, "uploads": uploads, "jobs": done_jobs}
 
     def figures(self) -> Figures:
         counts = self.jobs.counts
@@ -68,6 +96,15 @@ class JobsWorker(Worker):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def call_of(payload: Payload, response_id: str, caller: Caller) -> Call:
+    """The call that a response's job makes: as it was asked, but always as a stream."""
+    body = bytes(payload.body)
+    request = msgspec.structs.replace(read_response(body), background=True)
+    call = Call(Operation.CHAT, payload.request_id, body, request, None, {}, "", time.monotonic_ns(), Dialect.RESPONSES)
+    call.answer_id, call.caller = response_id, caller
+    return call
 
 
 async def work(settings: Settings, slot: int, workers: int, ready_fd: int) -> None:

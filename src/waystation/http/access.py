@@ -40,6 +40,7 @@ ACCESS: dict[str, Access] = {
     # what is kept
     "GET /responses/{response_id}": Access.PROJECT,
     "DELETE /responses/{response_id}": Access.PROJECT,
+    "POST /responses/{response_id}/cancel": Access.PROJECT,
     "GET /responses/{response_id}/input_items": Access.PROJECT,
     "POST /conversations": Access.PROJECT,
     "GET /conversations/{conversation_id}": Access.PROJECT,
@@ -49,7 +50,6 @@ ACCESS: dict[str, Access] = {
     "POST /conversations/{conversation_id}/items": Access.PROJECT,
     "GET /conversations/{conversation_id}/items/{item_id}": Access.PROJECT,
     "DELETE /conversations/{conversation_id}/items/{item_id}": Access.PROJECT,
-    # what is kept of answers
     # files
     "GET /files": Access.PROJECT,
     "POST /files": Access.PROJECT,

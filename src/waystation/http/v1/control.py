@@ -24,6 +24,7 @@ from waystation.storage.completions.service import StoredCompletions
 from waystation.storage.conversations.service import Conversations
 from waystation.storage.files.service import Files
 from waystation.storage.files.uploads import Uploads
+from waystation.storage.responses.background import Background
 from waystation.storage.responses.service import Responses
 from waystation.terms import Caller, Model
 from waystation.wire.drills import HealthObject
@@ -76,7 +77,8 @@ class Control(msgspec.Struct, kw_only=True):
     prover: Prover
     follow: Callable[[], Awaitable[object]]  # has this worker know what was just changed
     forget_answers: Callable[[str], Awaitable[int]]  # the kept answers of a project; how many those were
-    # What only a process that answers calls can tell; None in others.
+    # What only a process that answers calls can tell or do; None in others.
+    background: Background | None = None
     test_provider: Callable[[ProviderConfig, str | None], Awaitable[Report]] | None = None
     health: Callable[[], HealthObject] | None = None
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from waystation.errors import ServiceUnavailable
 from waystation.http.v1.control import PAGE_BOTH_WAYS, Asked, Control, Json, Query, Resource
 from waystation.storage.responses.model import not_found
 from waystation.wire.items import INCLUDES, read_include, shown
@@ -24,6 +25,14 @@ async def delete(control: Control, asked: Asked) -> DeletedResponse:
     return DeletedResponse(id=which["response_id"])
 
 
+async def cancel(control: Control, asked: Asked) -> Json:
+    """It has ended by the time that this is answered; who was at it leaves it within half a second."""
+    if control.background is None:
+        raise ServiceUnavailable("Only a server can cancel a response.")
+    row = await control.change(partial(control.background.cancel, **_which(asked)))
+    return Json(msgspec.Raw(row.body))
+
+
 async def input_items(control: Control, asked: Asked) -> InputItems:
     include, page = read_include(asked.values("include")), asked.page()
     found = await control.read(partial(control.responses.input_items, **_which(asked)))
@@ -38,12 +47,22 @@ def _which(asked: Asked) -> dict[str, Any]:
 
 
 _ONE, _ITEMS = "/responses/{response_id}", "/responses/{response_id}/input_items"
+_STREAM = (  # what `http/responses_stream.py` answers
+    Query("stream", {"type": "boolean"}, "Its events instead, of one that was made in the background as a stream."),
+    Query("starting_after", {"type": "integer", "minimum": 0}, "Events after the one with this sequence number."),
+    Query("include_obfuscation", {"type": "boolean"}, "Nothing is obfuscated."),
+)
 _INCLUDE = Query(
     "include", {"type": "array", "items": {"type": "string", "enum": list(INCLUDES)}}, "What to add to it."
 )
 
 RESOURCES = (
-    Resource("GET", _ONE, retrieve, "getResponse", "A response that was kept.", ResponseObject, query=(_INCLUDE,)),
+    Resource(
+        "GET", _ONE, retrieve, "getResponse", "A response that was kept.", ResponseObject, query=(_INCLUDE, *_STREAM)
+    ),
+    Resource(
+        "POST", _ONE + "/cancel", cancel, "cancelResponse", "Cancel a response in the background.", ResponseObject
+    ),
     Resource(
         "DELETE", _ONE, delete, "deleteResponse", "Delete a response with all that is kept of it.", DeletedResponse
     ),
