@@ -30,6 +30,11 @@ ROOTS = (
     "ProjectRateLimit",
     "ProjectRateLimitListResponse",
     "UsageResponse",
+    "OpenAIFile",
+    "ListFilesResponse",
+    "DeleteFileResponse",
+    "Upload",
+    "UploadPart",
 )
 REDUCED = Path(__file__).with_name("openai-spec-reduced.json")
 EXAMPLE_PATHS = ("/chat/completions", "/completions", "/embeddings", "/models", "/models/{model}")
