@@ -29,6 +29,7 @@ ACCESS: dict[str, Access] = {
     "POST /chat/completions": Access.CALL,
     "POST /completions": Access.CALL,
     "POST /embeddings": Access.CALL,
+    "POST /moderations": Access.CALL,
     "POST /responses": Access.CALL,
     "POST /messages": Access.CALL,
     "POST /messages/count_tokens": Access.KEY,
@@ -36,6 +37,19 @@ ACCESS: dict[str, Access] = {
     "GET /models/{model:path}": Access.KEY,
     "POST /waystation/tokenize": Access.KEY,
     "POST /waystation/estimate": Access.KEY,  # at the prices of its own project, or of its organization
+    # what is kept
+    "GET /responses/{response_id}": Access.PROJECT,
+    "DELETE /responses/{response_id}": Access.PROJECT,
+    "GET /responses/{response_id}/input_items": Access.PROJECT,
+    "POST /conversations": Access.PROJECT,
+    "GET /conversations/{conversation_id}": Access.PROJECT,
+    "POST /conversations/{conversation_id}": Access.PROJECT,
+    "DELETE /conversations/{conversation_id}": Access.PROJECT,
+    "GET /conversations/{conversation_id}/items": Access.PROJECT,
+    "POST /conversations/{conversation_id}/items": Access.PROJECT,
+    "GET /conversations/{conversation_id}/items/{item_id}": Access.PROJECT,
+    "DELETE /conversations/{conversation_id}/items/{item_id}": Access.PROJECT,
+    # what is kept of answers
     # files
     "GET /files": Access.PROJECT,
     "POST /files": Access.PROJECT,
@@ -59,6 +73,7 @@ ACCESS: dict[str, Access] = {
     "DELETE /organization/projects/{project_id}/api_keys/{key_id}": Access.ADMIN,
     "GET /organization/usage/completions": Access.ADMIN,
     "GET /organization/usage/embeddings": Access.ADMIN,
+    "GET /organization/usage/moderations": Access.ADMIN,
     "GET /organization/costs": Access.ADMIN,
     # what it lacks
     "GET /waystation/organization": Access.ADMIN,

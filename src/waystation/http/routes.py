@@ -5,12 +5,13 @@ from typing import Any
 
 import msgspec
 
-from waystation.http.errors import ANTHROPIC_ERRORS, OPENAI_ERRORS, ErrorForm
+from waystation.http.errors import ANTHROPIC_ERRORS, OPENAI_ERRORS, RESPONSES_ERRORS, ErrorForm
 from waystation.terms import Dialect, Operation
 from waystation.wire.anthropic import read_messages
 from waystation.wire.chat import read_chat
 from waystation.wire.completions import read_completion
 from waystation.wire.embeddings import read_embeddings
+from waystation.wire.moderations import read_moderation
 from waystation.wire.responses import read_response
 
 # SDKs are told a base URL with or without /v1; SDK 0.28 behind company gateways is told one that ends in /openai.
@@ -32,7 +33,8 @@ _CALLS = {
     "/chat/completions": CallRoute(Operation.CHAT, read_chat),
     "/completions": CallRoute(Operation.COMPLETION, read_completion),
     "/embeddings": CallRoute(Operation.EMBEDDINGS, read_embeddings),
-    "/responses": CallRoute(Operation.CHAT, read_response, Dialect.RESPONSES),
+    "/moderations": CallRoute(Operation.MODERATIONS, read_moderation),
+    "/responses": CallRoute(Operation.CHAT, read_response, Dialect.RESPONSES, RESPONSES_ERRORS),
 }
 
 CALL_ROUTES: dict[bytes, CallRoute] = {

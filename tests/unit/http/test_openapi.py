@@ -34,6 +34,7 @@ from waystation.wire.chat import read_chat
 from waystation.wire.completions import read_completion
 from waystation.wire.embeddings import read_embeddings
 from waystation.wire.estimate import read_estimate
+from waystation.wire.moderations import read_moderation
 from waystation.wire.read import Reader
 from waystation.wire.tokenize import read_tokenize
 
@@ -42,6 +43,7 @@ ROUTES = {
     "post /v1/chat/completions": "createChatCompletion",
     "post /v1/completions": "createCompletion",
     "post /v1/embeddings": "createEmbedding",
+    "post /v1/moderations": "createModeration",
     "post /v1/messages": "createMessage",
     "post /v1/messages/count_tokens": "countMessageTokens",
     "get /v1/models": "listModels",
@@ -53,6 +55,19 @@ ROUTES = {
     "get /metrics": "getMetrics",
     "get /version": "getVersion",
     "get /openapi.json": "getOpenapi",
+    # responses
+    "get /v1/responses/{response_id}": "getResponse",
+    "delete /v1/responses/{response_id}": "deleteResponse",
+    "get /v1/responses/{response_id}/input_items": "listInputItems",
+    # conversations
+    "post /v1/conversations": "createConversation",
+    "get /v1/conversations/{conversation_id}": "getConversation",
+    "post /v1/conversations/{conversation_id}": "updateConversation",
+    "delete /v1/conversations/{conversation_id}": "deleteConversation",
+    "get /v1/conversations/{conversation_id}/items": "listConversationItems",
+    "post /v1/conversations/{conversation_id}/items": "createConversationItems",
+    "get /v1/conversations/{conversation_id}/items/{item_id}": "getConversationItem",
+    "delete /v1/conversations/{conversation_id}/items/{item_id}": "deleteConversationItem",
     # OpenAI's admin API, under OpenAI's names
     "get /v1/organization/projects": "list-projects",
     "post /v1/organization/projects": "create-project",
@@ -66,6 +81,7 @@ ROUTES = {
     "post /v1/organization/projects/{project_id}/rate_limits/{rate_limit_id}": "update-project-rate-limits",
     "get /v1/organization/usage/completions": "usage-completions",
     "get /v1/organization/usage/embeddings": "usage-embeddings",
+    "get /v1/organization/usage/moderations": "usage-moderations",
     "get /v1/organization/costs": "usage-costs",
     # what it lacks
     "get /v1/waystation/projects/{project_id}": "retrieveProjectSettings",
@@ -148,6 +164,7 @@ READERS: dict[str, Any] = {
     "/v1/chat/completions": read_chat,
     "/v1/completions": read_completion,
     "/v1/embeddings": read_embeddings,
+    "/v1/moderations": read_moderation,
     "/v1/messages": read_messages,
     "/v1/messages/count_tokens": read_count,
     "/v1/waystation/tokenize": read_tokenize,

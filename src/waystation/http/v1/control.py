@@ -126,8 +126,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             raise NotFound(f"There is no {name.removesuffix('_id')} {value[:80]!r}.", param=name)
         return value
 
-    def page(self, is_cursor: Callable[[str], bool] = is_id) -> Page:
-        return read_page(self.query, is_cursor)
+    def page(self, is_cursor: Callable[[str], bool] = is_id, order: str = "desc") -> Page:
+        return read_page(self.query, is_cursor, order)
 
     def time(self, name: str, default: int) -> int:
         """A time of the query in UTC seconds. Raises InvalidRequest."""
@@ -148,6 +148,12 @@ class File(msgspec.Struct, frozen=True):
     name: str
     media_type: str
     content: bytes
+
+
+class Json(msgspec.Struct, frozen=True):
+    """An answer whose shape is open: what is kept as it came."""
+
+    value: Any
 
 
 Handle = Callable[[Control, Asked], Awaitable[msgspec.Struct]]
@@ -186,6 +192,7 @@ PAGE = (
     Query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Objects on the page."),
     Query("order", {"type": "string", "enum": ["asc", "desc"], "default": "desc"}, "By when they were made."),
 )
+PAGE_BOTH_WAYS = (*PAGE, Query("before", {"type": "string"}, "The id before which the page ends."))
 ORGANIZATION = Query(
     "organization_id", {"type": "string"}, "Another organization than the key's own. Only the operator may name one."
 )
