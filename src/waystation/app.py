@@ -364,7 +364,7 @@ class Worker:
             limits=RateLimits(self.clock, new_id),
             prices=PriceList(self.clock),
             fleet=self.fleet,
-            responses=Responses(self.clock, new_id, self.vault),
+            responses=Responses(self.clock, new_id, self.vault, self.conversations),
             conversations=Conversations(self.clock, new_id, self.vault),
             completions=StoredCompletions(self.clock, new_id, self.vault),
             files=self.file_storage.files,

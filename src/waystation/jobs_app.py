@@ -70,8 +70,8 @@ class JobsWorker(Worker):
             now = self.clock.now_s()
             return await self.database.write(lambda connection: self.responses.sweep(connection, now, most))
 
-        control = self.control()
-        files, uploads = control.files.sweep, control.uploads.sweep
+        storage = self.file_storage
+        files, uploads = storage.files.sweep, storage.uploads.sweep
         return {"responses": responses, "files": files, "uploads": uploads, "jobs": done_jobs}
 
     def figures(self) -> Figures:

@@ -36,6 +36,11 @@ ROOTS = (
     "CreateResponse",
     "Response",
     "ResponseStreamEvent",
+    "OpenAIFile",
+    "ListFilesResponse",
+    "DeleteFileResponse",
+    "Upload",
+    "UploadPart",
 )
 # Of the operations under these every answer is checked, whole or by events, by the description of the operation itself.
 ANSWERS = (

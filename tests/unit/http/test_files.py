@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -283,3 +285,24 @@ class Later:
 
     def now_s(self) -> int:
         return int(time.time()) + self._seconds
+
+
+def test_a_client_that_leaves_in_mid_file_leaves_nothing(tmp_path: Path) -> None:
+    async def story(s: Stand) -> None:
+        async def half() -> Any:
+            yield part("purpose", b"user_data") + part("file", b"x" * 50_000, b"a")
+            raise ConnectionResetError
+
+        headers = {"authorization": f"Bearer {s.key}", "content-type": "multipart/form-data; boundary=b"}
+        broken = await s._client.post("/v1/files", content=half(), headers=headers)
+        assert broken.status_code >= 400
+        assert contents(s) == []
+        assert (await s.get("/files", key=s.key))["data"] == []
+
+    stand(tmp_path, story, SMALL)
+
+
+def test_a_start_imports_no_store_of_elsewhere() -> None:
+    code = "import sys, waystation.app; print(sorted({'fsspec', 's3fs', 'botocore', 'aiohttp'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
