@@ -184,7 +184,7 @@ class Worker:
             Policy(self.view.models, strict=settings.server.strict_parameters),
             self.ledger,
             self.upstreams.router,
-            Memory(ResponsesKeeper(), CompletionsKeeper()),
+            Memory(ResponsesKeeper(), self.completions_keeper()),
         )
         self.readiness = Readiness(
             self.view.models,
@@ -268,6 +268,11 @@ class Worker:
                 new_request_id=self.ids.request_id,
             )
         )
+
+    def completions_keeper(self) -> CompletionsKeeper:
+        completions = StoredCompletions(self.clock, Ids().new, self.vault)
+        days = self.settings.storage.responses_days
+        return CompletionsKeeper(self.database, completions, self.clock, Ids().new, days)
 
     def control(self) -> Control:
         """The control plane, on this worker's database."""

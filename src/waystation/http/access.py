@@ -45,6 +45,11 @@ ACCESS: dict[str, Access] = {
     "POST /conversations/{conversation_id}/items": Access.PROJECT,
     "GET /conversations/{conversation_id}/items/{item_id}": Access.PROJECT,
     "DELETE /conversations/{conversation_id}/items/{item_id}": Access.PROJECT,
+    "GET /chat/completions": Access.PROJECT,
+    "GET /chat/completions/{completion_id}": Access.PROJECT,
+    "POST /chat/completions/{completion_id}": Access.PROJECT,
+    "DELETE /chat/completions/{completion_id}": Access.PROJECT,
+    "GET /chat/completions/{completion_id}/messages": Access.PROJECT,
     # OpenAI's admin API
     "GET /organization/projects": Access.ADMIN,
     "POST /organization/projects": Access.ADMIN,

@@ -149,8 +149,8 @@ def build_app(desk: Desk) -> Starlette:
         if prefix not in PREFIXES:
             routes.append(Route(f"{prefix}/models", _admitted(desk, "GET /models", models)))
             routes.append(Route(prefix + "/models/{model:path}", _admitted(desk, "GET /models/{model:path}", model)))
-    routes += [Route(path.decode(), call_options, methods=["OPTIONS", "HEAD", "GET"]) for path in CALL_ROUTES]
     routes += mount.routes(RESOURCES, desk.control, desk.auth, PREFIXES)
+    routes += [Route(path.decode(), call_options, methods=["OPTIONS", "HEAD", "GET"]) for path in CALL_ROUTES]
 
     async def api_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)

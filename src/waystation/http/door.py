@@ -216,7 +216,7 @@ class Door(HttpToolsProtocol):
         )
         method = self.parser.get_method()
         if method != b"POST":
-            if method in (b"OPTIONS", b"HEAD"):
+            if method in (b"OPTIONS", b"HEAD") or (method == b"GET" and route.listed):
                 self._leave_to_asgi(fields)
                 return
             exchange.error = MethodNotAllowed(

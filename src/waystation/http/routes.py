@@ -26,10 +26,11 @@ class CallRoute(msgspec.Struct, frozen=True):
     read: Callable[[bytes], Any]
     dialect: Dialect = Dialect.OPENAI
     errors: ErrorForm = OPENAI_ERRORS
+    listed: bool = False  # a GET of it lists what is kept of its answers, and is no call
 
 
 _CALLS = {
-    "/chat/completions": CallRoute(Operation.CHAT, read_chat),
+    "/chat/completions": CallRoute(Operation.CHAT, read_chat, listed=True),
     "/completions": CallRoute(Operation.COMPLETION, read_completion),
     "/embeddings": CallRoute(Operation.EMBEDDINGS, read_embeddings),
     "/responses": CallRoute(Operation.CHAT, read_response, Dialect.RESPONSES),

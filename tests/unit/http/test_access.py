@@ -27,7 +27,7 @@ def routes_of(app: Starlette) -> Iterator[tuple[str, str]]:
     """Every method and path of the app, without those that only say that a call is a POST."""
     for route in app.routes:
         assert isinstance(route, Route), f"{route} can't be looked up in the table"
-        if route.path.encode() in CALL_ROUTES:
+        if route.path.encode() in CALL_ROUTES and "OPTIONS" in (route.methods or ()):
             continue
         for method in (route.methods or set()) - {"HEAD"}:
             yield method, route.path

@@ -53,7 +53,12 @@ ROUTES = {
     "get /metrics": "getMetrics",
     "get /version": "getVersion",
     "get /openapi.json": "getOpenapi",
-    # conversations
+    # what is kept
+    "get /v1/chat/completions": "listChatCompletions",
+    "get /v1/chat/completions/{completion_id}": "getChatCompletion",
+    "post /v1/chat/completions/{completion_id}": "updateChatCompletion",
+    "delete /v1/chat/completions/{completion_id}": "deleteChatCompletion",
+    "get /v1/chat/completions/{completion_id}/messages": "getChatCompletionMessages",
     "post /v1/conversations": "createConversation",
     "get /v1/conversations/{conversation_id}": "getConversation",
     "post /v1/conversations/{conversation_id}": "updateConversation",
