@@ -65,7 +65,8 @@ def local_models(settings: Settings, added: Iterable[Added]) -> dict[str, LocalM
         for model in settings.models.values():
             if model.path is not None:
                 context = model.context_tokens_max or CONTEXT_TOKENS_DEFAULT
-                found.append(LocalModel(model.name, model.kind, model.path, context, slots, model.dimensions))
+                its: Kind = "embedding" if model.kind == "embedding" else "chat"
+                found.append(LocalModel(model.name, its, model.path, context, slots, model.dimensions))
         for given in added:
             kind: Kind = "embedding" if given.kind == "embedding" else "chat"
             found.append(LocalModel(given.name, kind, Path(given.path), slots=slots))

@@ -42,7 +42,9 @@ class ModelSettings:
     provider: str | None = setting(None, "Name of the provider that serves it.")
     model: str | None = setting(None, "Its name at the provider; NAME when left out.")
     path: Path | None = setting(None, "GGUF file of a local model, instead of `provider`.")
-    kind: Literal["chat", "embedding"] = setting("chat", 'What it does: "chat" or "embedding".')
+    kind: Literal["chat", "embedding", "moderation"] = setting(
+        "chat", 'What it does: "chat", "embedding" or "moderation".'
+    )
     context_tokens_max: int | None = setting(
         None,
         f"Most tokens of input and output together; else what the GGUF says, {PROVIDER_CONTEXT_TOKENS} at a provider.",
@@ -115,6 +117,12 @@ def _check_model(read: Reader, key: str, model: ModelSettings, providers: set[st
             key,
             "needs either `provider` (and `model`) or the `path` of a GGUF file",
             "需要 `provider`（和 `model`）或 GGUF 文件的 `path`，二者选一",
+        )
+    elif model.path is not None and model.kind == "moderation":
+        read.complain(
+            f"{key}.kind",
+            'is "moderation", which is for models of providers; the engine moderates by itself',
+            '为 "moderation"，只适用于上游的模型；内置引擎自带内容审核',
         )
     elif model.provider is not None and model.provider not in providers:
         near = nearest(model.provider, providers)

@@ -22,10 +22,14 @@ class Operation(StrEnum):
     MODERATIONS = "moderations"
 
 
+WITHOUT_OUTPUT = (Operation.EMBEDDINGS, Operation.MODERATIONS)
+"""What is answered with numbers: no tokens of output, nothing to stream or to go on with. A tuple: to hash an enum is slow."""
+
+
 class Dialect(StrEnum):
     """In whose words a caller speaks. A provider that speaks the same is handed the caller's own bytes."""
 
-    OPENAI = "openai"  # chat completions, completions, embeddings
+    OPENAI = "openai"  # chat completions, completions, embeddings, moderations
     ANTHROPIC = "anthropic"  # messages
     RESPONSES = "responses"  # OpenAI's Responses API
 

@@ -16,7 +16,11 @@ from waystation.terms import ENGINE, Abilities, Deployment, Model, Operation, Pr
 FREE = Price("USD", 0, 0, source="local model")
 
 _CHAT = frozenset({Operation.CHAT, Operation.COMPLETION})
-_EMBEDDINGS = frozenset({Operation.EMBEDDINGS})
+_OPERATIONS = {
+    "chat": _CHAT,
+    "embedding": frozenset({Operation.EMBEDDINGS}),
+    "moderation": frozenset({Operation.MODERATIONS}),
+}
 
 CHAT_ALIASES = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-5", "gpt-5-mini", "gpt-5-nano")
 EMBEDDING_ALIASES = ("text-embedding-3-small", "text-embedding-3-large")
@@ -26,7 +30,7 @@ class Offer(msgspec.Struct, frozen=True):
     """A model as somebody configured it: what `build_models` needs to know, whether it came from TOML or from the database."""
 
     name: str
-    kind: str  # "chat" | "embedding"
+    kind: str  # "chat" | "embedding" | "moderation"
     provider: str  # a configured provider's name, or ENGINE
     upstream_model: str
     price: Price | None  # None: unmetered by an administrator's word
@@ -136,10 +140,10 @@ def _model(offer: Offer) -> Model:
         name=offer.name,
         deployment=deployment,
         abilities=Abilities(
-            operations=_CHAT if is_chat else _EMBEDDINGS,
+            operations=_OPERATIONS[offer.kind],
             context_tokens_max=offer.context_tokens_max,
             output_tokens_max=offer.output_tokens_max if is_chat else 0,
-            vision=offer.vision,
+            vision=offer.vision or _sees(offer),
             tools=offer.tools,
             dimensions=offer.dimensions,
         ),
@@ -147,6 +151,11 @@ def _model(offer: Offer) -> Model:
         created_at=offer.created_at,
         owned_by="waystation" if offer.provider == ENGINE else offer.provider,
     )
+
+
+def _sees(offer: Offer) -> bool:
+    """OpenAI's name for moderators that take pictures too says so."""
+    return offer.kind == "moderation" and offer.upstream_model.startswith("omni-")
 
 
 def _add_deployments(

@@ -179,6 +179,8 @@ def _of_model(
     kind = models[name].kind
     if kind == "embedding":
         yield from _of_embeddings(route)
+    elif kind == "moderation" and route.static is not None:
+        yield "static", "is of no use to a moderation model: words are no scores", "不适用于内容审核模型：文字不是分数"
     if len(route.fallbacks) > FALLBACKS_MAX:
         yield "fallbacks", f"are more than {FALLBACKS_MAX}", f"超过 {FALLBACKS_MAX} 个"
     for index, fallback in enumerate(route.fallbacks[:FALLBACKS_MAX]):

@@ -39,7 +39,7 @@ class Problem(NamedTuple):
 class NewModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a model can do that comes with its first deployment, where no `[models]` table says it."""
 
-    kind: Literal["chat", "embedding"] = "chat"
+    kind: Literal["chat", "embedding", "moderation"] = "chat"
     context_tokens_max: int = 131_072
     output_tokens_max: int = 16_384
     vision: bool = False
@@ -157,7 +157,7 @@ class RouteConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class ModelFacts(NamedTuple):
     """What the rules need to know of a model that is there already."""
 
-    kind: str = "chat"  # "chat" | "embedding"
+    kind: str = "chat"  # "chat" | "embedding" | "moderation"
     provider: str = ""  # of its first deployment; ENGINE: a model of this machine
     upstream_model: str = ""
     tier: int = 0

@@ -88,12 +88,12 @@ def _converse(client: Client, model: str, messages: list[dict[str, str]]) -> Non
 
 
 def _choose(client: Client, preferred: str) -> str:
-    """The preferred model if the server has it, else the first that is not for embeddings."""
+    """The preferred model if the server has it, else the first that is for chats."""
     names = [str(model["id"]) for model in client.get("/models")["data"]]
     if preferred in names:
         return preferred
     for name in names:
-        if "embed" not in name and "e5" not in name:
+        if not any(part in name for part in ("embed", "e5", "moderation")):
             return name
     raise CommandError(
         say("The server has no chat model. Name one with --model.", "服务器没有对话模型，请用 --model 指定。")

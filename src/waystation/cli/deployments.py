@@ -77,7 +77,7 @@ def add(
         ),
     ] = None,
     kind: Annotated[
-        str, typer.Option(metavar="chat|embedding", help=say("Of a new model.", "新模型的类型。"))
+        str, typer.Option(metavar="chat|embedding|moderation", help=say("Of a new model.", "新模型的类型。"))
     ] = "chat",
     context: Annotated[
         int | None, typer.Option(metavar="TOKENS", min=1, help=say("Its context.", "上下文长度。"))

@@ -13,6 +13,10 @@ from waystation.dialects.messages.asked import ask_of_messages
 from waystation.dialects.messages.writer import MessagesWriter
 from waystation.dialects.messages.writer import envelope_of as messages_envelope_of
 from waystation.dialects.messages.writer import new_envelope as new_messages_envelope
+from waystation.dialects.responses.asked import ask_of_response
+from waystation.dialects.responses.writer import ResponsesWriter
+from waystation.dialects.responses.writer import envelope_of as response_envelope_of
+from waystation.dialects.responses.writer import new_envelope as new_response_envelope
 from waystation.dialects.saying import Writer
 from waystation.terms import Dialect, Operation
 
@@ -49,6 +53,12 @@ SPOKEN: dict[tuple[Dialect, Operation], Spoken] = {
         lambda envelope, request: MessagesWriter(envelope),
         lambda event: Envelope(*messages_envelope_of(event)),
         lambda model, created: Envelope(*new_messages_envelope(model, created)),
+    ),
+    (Dialect.RESPONSES, Operation.CHAT): Spoken(
+        ask_of_response,
+        ResponsesWriter,
+        lambda event: Envelope(*response_envelope_of(event)),
+        lambda model, created: Envelope(*new_response_envelope(model, created)),
     ),
 }
 """By the caller's dialect and operation. Embeddings are no text: they have none."""

@@ -29,6 +29,7 @@ ACCESS: dict[str, Access] = {
     "POST /chat/completions": Access.CALL,
     "POST /completions": Access.CALL,
     "POST /embeddings": Access.CALL,
+    "POST /moderations": Access.CALL,
     "POST /responses": Access.CALL,
     "POST /messages": Access.CALL,
     "POST /messages/count_tokens": Access.KEY,
@@ -63,6 +64,7 @@ ACCESS: dict[str, Access] = {
     "DELETE /organization/projects/{project_id}/api_keys/{key_id}": Access.ADMIN,
     "GET /organization/usage/completions": Access.ADMIN,
     "GET /organization/usage/embeddings": Access.ADMIN,
+    "GET /organization/usage/moderations": Access.ADMIN,
     "GET /organization/costs": Access.ADMIN,
     # what it lacks
     "GET /waystation/organization": Access.ADMIN,

@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 from waystation.errors import ApiError, Forbidden, MethodNotAllowed, UnknownUrl
 from waystation.http.access import ACCESS, Access
 from waystation.http.errors import ANTHROPIC_ERRORS, OPENAI_ERRORS, error_headers
+from waystation.http.operations import refusing_routes
 from waystation.http.plain import is_from_this_machine, json_response, presented, read_body
 from waystation.http.routes import ANTHROPIC_PREFIXES, CALL_ROUTES, PREFIXES
 from waystation.http.v1 import mount
@@ -150,6 +151,7 @@ def build_app(desk: Desk) -> Starlette:
             routes.append(Route(f"{prefix}/models", _admitted(desk, "GET /models", models)))
             routes.append(Route(prefix + "/models/{model:path}", _admitted(desk, "GET /models/{model:path}", model)))
     routes += mount.routes(RESOURCES, desk.control, desk.auth, PREFIXES)
+    routes += refusing_routes(lambda request: desk.auth.identify_any(presented(request)), PREFIXES)
     routes += [Route(path.decode(), call_options, methods=["OPTIONS", "HEAD", "GET"]) for path in CALL_ROUTES]
 
     async def api_error(request: Request, error: Exception) -> Response:

@@ -43,8 +43,7 @@ class AsgiCalls:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = CALL_ROUTES.get(scope["path"].encode()) if scope["type"] == "http" else None
-        method = scope["method"]
-        if route is None or method in ("OPTIONS", "HEAD") or (method == "GET" and route.listed):
+        if route is None or scope["method"] in ("OPTIONS", "HEAD", "GET"):
             await self._others(scope, receive, send)
             return
         exchange = AsgiExchange(scope, route, self._new_request_id(), self._streams)

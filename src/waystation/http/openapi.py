@@ -18,6 +18,7 @@ from waystation.wire.completions import CompletionRequest
 from waystation.wire.embeddings import EmbeddingsRequest
 from waystation.wire.estimate import EstimateRequest, Estimation
 from waystation.wire.models import ModelList, ModelObject
+from waystation.wire.moderations import ModerationAnswer, ModerationRequest
 from waystation.wire.tokenize import Tokenization, TokenizeRequest
 
 _STRUCTS = (
@@ -25,6 +26,7 @@ _STRUCTS = (
     ChatRequest,
     CompletionRequest,
     EmbeddingsRequest,
+    ModerationRequest,
     MessagesRequest,
     CountRequest,
     TokenizeRequest,
@@ -33,6 +35,7 @@ _STRUCTS = (
     ChatCompletionChunk,
     Completion,
     EmbeddingList,
+    ModerationAnswer,
     MessageAnswer,
     MessageEvent,
     MessageTokensCount,
@@ -43,7 +46,17 @@ _STRUCTS = (
     Estimation,
     ErrorBody,
 )
-_TAGS = ("Chat", "Completions", "Embeddings", "Messages", "Models", "Waystation", "Server", "Administration")
+_TAGS = (
+    "Chat",
+    "Completions",
+    "Embeddings",
+    "Moderations",
+    "Messages",
+    "Models",
+    "Waystation",
+    "Server",
+    "Administration",
+)
 _REF = "#/components/schemas/{name}"
 # What any call can meet on its way, in the order of `errors.py`. 413, 415, 431 and 408 come from the door.
 _CALL_ERRORS = {
@@ -118,6 +131,11 @@ def _calls() -> dict[str, Any]:
         },
         "/v1/embeddings": {
             "post": _operation("createEmbedding", "Embeddings", "Embed texts.", EmbeddingsRequest, EmbeddingList)
+        },
+        "/v1/moderations": {
+            "post": _operation(
+                "createModeration", "Moderations", "Say what is harmful in texts.", ModerationRequest, ModerationAnswer
+            )
         },
         "/v1/messages": {
             "post": _in_anthropics_form(

@@ -11,6 +11,7 @@ from waystation.wire.anthropic import read_messages
 from waystation.wire.chat import read_chat
 from waystation.wire.completions import read_completion
 from waystation.wire.embeddings import read_embeddings
+from waystation.wire.moderations import read_moderation
 from waystation.wire.responses import read_response
 
 # SDKs are told a base URL with or without /v1; SDK 0.28 behind company gateways is told one that ends in /openai.
@@ -26,13 +27,13 @@ class CallRoute(msgspec.Struct, frozen=True):
     read: Callable[[bytes], Any]
     dialect: Dialect = Dialect.OPENAI
     errors: ErrorForm = OPENAI_ERRORS
-    listed: bool = False  # a GET of it lists what is kept of its answers, and is no call
 
 
 _CALLS = {
-    "/chat/completions": CallRoute(Operation.CHAT, read_chat, listed=True),
+    "/chat/completions": CallRoute(Operation.CHAT, read_chat),
     "/completions": CallRoute(Operation.COMPLETION, read_completion),
     "/embeddings": CallRoute(Operation.EMBEDDINGS, read_embeddings),
+    "/moderations": CallRoute(Operation.MODERATIONS, read_moderation),
     "/responses": CallRoute(Operation.CHAT, read_response, Dialect.RESPONSES),
 }
 

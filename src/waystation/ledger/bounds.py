@@ -6,12 +6,10 @@ import msgspec
 
 from waystation.gateway.call import Call
 from waystation.metering.cost import hold_nano
-from waystation.terms import Model, Operation, Price, Usage
+from waystation.terms import WITHOUT_OUTPUT, Model, Operation, Price, Usage
 
-_CHAT, _EMBEDDINGS = (
-    Operation.CHAT,
-    Operation.EMBEDDINGS,
-)  # to look up a member of an enum costs as much as ten attributes
+# To look up a member of an enum costs as much as ten attributes.
+_CHAT, _EMBEDDINGS = Operation.CHAT, Operation.EMBEDDINGS
 
 TEMPLATE_TOKENS_MAX = 512  # what a chat template adds: roles, a default system prompt, the rules of tool calls
 EMBEDDING_TOKENS_PER_BYTE = 2  # each input of a list has its own prefix and end marks, and may be one letter long
@@ -55,7 +53,7 @@ class Excess(msgspec.Struct, frozen=True):
 def bounds_of(call: Call, model: Model, excess: Excess | None = None) -> Bounds:
     """Bounds that cost nothing to find."""
     request = call.request
-    choices = 1 if call.operation is _EMBEDDINGS else int(request.choices)
+    choices = int(request.choices)
     bounds = Bounds(input_tokens_bound(call, model), output_tokens_bound(call, model), choices)
     if excess is None:
         return bounds
@@ -79,8 +77,8 @@ def input_tokens_bound(call: Call, model: Model) -> int:
 
 
 def output_tokens_bound(call: Call, model: Model) -> int:
-    """What the caller asked for or the model can do, whichever is less, for each choice. An embedding says nothing."""
-    if call.operation is _EMBEDDINGS:
+    """What the caller asked for or the model can do, whichever is less, for each choice."""
+    if call.operation in WITHOUT_OUTPUT:
         return 0
     request = call.request
     most = model.abilities.output_tokens_max
@@ -92,7 +90,7 @@ def tighter(bounds: Bounds, call: Call, given_tokens: Callable[[], int]) -> Boun
     """Bounds for when money is short: the input is counted, with room for a tokenizer that differs from ours and for the
     template. Pictures can't be counted.
     """
-    if call.operation is not _EMBEDDINGS and call.request.has_images:
+    if call.request.has_images:
         return bounds
     counted = given_tokens()
     allowed = counted + counted // 8 + ROLE_TOKENS * call.body.count(b'"role"') + ANSWER_ROLE_TOKENS

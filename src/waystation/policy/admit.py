@@ -11,6 +11,7 @@ _INSTEAD = {
     Operation.CHAT: "/v1/chat/completions",
     Operation.COMPLETION: "/v1/completions",
     Operation.EMBEDDINGS: "/v1/embeddings",
+    Operation.MODERATIONS: "/v1/moderations",
 }
 
 

@@ -11,7 +11,7 @@ from waystation.gateway.call import Call
 from waystation.routing.balance import Chance, affinity_key, ordered, pooled
 from waystation.routing.seam import Provider
 from waystation.routing.standing import ProviderState, Standing
-from waystation.terms import Credential, Deployment, Dialect, Model, Operation, Route, Target
+from waystation.terms import WITHOUT_OUTPUT, Credential, Deployment, Dialect, Model, Operation, Route, Target
 
 BYTES_PER_TOKEN_MOST = 6
 """A prompt with more bytes than this for each token of a model's context surely does not fit there."""
@@ -59,7 +59,7 @@ def in_order(
         return list(tier)
     loads = {deployment.name: standing.deployment(deployment.name, deployment.provider) for deployment in tier}
     key = None
-    if route.affinity and call.operation is not Operation.EMBEDDINGS:
+    if route.affinity and call.operation not in WITHOUT_OUTPUT:
         key = affinity_key(call.project, model.name, call.body)
     return ordered(tier, loads, route.balance, key, chance)
 

@@ -21,7 +21,10 @@ def told(provider: Provider, call: Call, target: Target, spoken: Spoken, now_at:
     Raises Unsupported, InvalidRequest where what is asked can't be said in the vocabulary.
     """
     ask = spoken.ask(call.body, call.request, call.output_tokens_max)
-    writer = spoken.writer(spoken.new_envelope(call.request.model, now_at), call.request)
+    envelope = spoken.new_envelope(call.request.model, now_at)
+    if call.answer_id:  # it is kept under that
+        envelope = envelope._replace(id=call.answer_id)
+    writer = spoken.writer(envelope, call.request)
     return _written(provider.tell(ask, target, call), writer, call)
 
 

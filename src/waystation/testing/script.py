@@ -1,7 +1,7 @@
 """What the fake upstream says: the bytes and pauses of its answer in each mode. Pure; `upstream.py` plays it.
 
 The mode is the name of the requested model, or what the header `x-fake-mode` says; any other name gets a plain answer.
-`words-40` says 40 words, however many more are asked for.
+`words-40` says 40 words, however many more are asked for; `directed` follows what its user says (`directed.py`).
 """
 
 import base64
@@ -13,6 +13,9 @@ from enum import Enum
 from typing import Any
 
 import msgspec
+
+from waystation.testing.directed import MODE, next_step, pieces
+from waystation.wire.moderations import CATEGORIES
 
 WORDS = (
     "Once",
@@ -61,6 +64,8 @@ class Request(msgspec.Struct):
     encoding_format: str | None = None
     dimensions: int | None = None
     user: str | None = None
+    messages: list[dict[str, Any]] = []
+    tools: list[dict[str, Any]] | None = None
 
 
 class Answer(msgspec.Struct):
@@ -97,6 +102,8 @@ def answer(target: str, headers: dict[bytes, bytes], body: bytes) -> Answer:
     input_tokens = len(body) // 4
     if target.endswith("/embeddings"):
         return _embeddings(request, input_tokens)
+    if target.endswith("/moderations"):
+        return _moderations(request, input_tokens)
     chat = target.endswith("/chat/completions")
     streams = request.stream != (mode in ("json-for-stream", "stream-for-json"))
     said = (_streamed if streams else _whole)(_Script(request, mode, chat, input_tokens))
@@ -165,6 +172,11 @@ class _Script:
             asked = min(asked, len(words))
         self.words = [words[at % len(words)] for at in range(asked)] if asked > len(words) else list(words[:asked])
         self.reason = "length" if asked < len(words) else "tool_calls" if mode == "tools" else "stop"
+        self.tool, self.call_id = ("weather" if mode == "tools" else None), "call_1"
+        if mode == MODE:
+            step = next_step(request.messages, request.tools)
+            self.words, self.tool, self.call_id = pieces(step.text), step.tool, f"call_{step.at + 1}"
+            self.reason = "tool_calls" if step.tool else "stop"
         self.input_tokens = input_tokens
         self.output_tokens = len(self.words) * self.choices
         self.include_usage = bool((request.stream_options or {}).get("include_usage"))
@@ -185,9 +197,9 @@ class _Script:
         """One step of a choice."""
         if not self.chat:
             return {"text": word}
-        if self.mode == "tools":
-            begin = {"id": "call_1", "type": "function"} if at == 0 else {}
-            function = {"name": "weather", "arguments": word} if at == 0 else {"arguments": word}
+        if self.tool is not None:
+            begin = {"id": self.call_id, "type": "function"} if at == 0 else {}
+            function = {"name": self.tool, "arguments": word} if at == 0 else {"arguments": word}
             return {"delta": {"tool_calls": [{"index": 0, **begin, "function": function}]}}
         return {"delta": {"content": word}}
 
@@ -195,8 +207,8 @@ class _Script:
 def _whole(script: _Script) -> Answer:
     text = "".join(script.words)
     message: dict[str, Any] = {"role": "assistant", "content": text}
-    if script.mode == "tools":
-        call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": text}}
+    if script.tool is not None:
+        call = {"id": script.call_id, "type": "function", "function": {"name": script.tool, "arguments": text}}
         message = {"role": "assistant", "content": None, "tool_calls": [call]}
     said = {"message": message} if script.chat else {"text": text}
     choices = [{"index": at, **said, "finish_reason": script.reason} for at in range(script.choices)]
@@ -270,6 +282,23 @@ def _disturbed(mode: str, events: list[bytes]) -> list[bytes | Act]:
     for event in events:
         steps += (event, Act.PAUSE)
     return steps[:-1]
+
+
+def _moderations(request: Request, input_tokens: int) -> Answer:
+    """Who speaks of killing is violent; there is no usage, as at OpenAI's."""
+    texts = request.input if isinstance(request.input, list) else [request.input]
+    results = []
+    for text in texts:
+        violent = "kill" in str(text)
+        results.append(
+            {
+                "flagged": violent,
+                "categories": {name: violent and name == "violence" for name in CATEGORIES},
+                "category_scores": {name: 0.9 if violent and name == "violence" else 0.01 for name in CATEGORIES},
+                "category_applied_input_types": {name: ["text"] for name in CATEGORIES},
+            }
+        )
+    return _json({"id": "modr-fake", "model": request.model, "results": results}, input_tokens=input_tokens)
 
 
 def _embeddings(request: Request, input_tokens: int) -> Answer:

@@ -33,6 +33,16 @@ class EmbeddingsUsage(Shape, frozen=True, kw_only=True):
     model: str | None
 
 
+class ModerationsUsage(Shape, frozen=True, kw_only=True):
+    object: Literal["organization.usage.moderations.result"] = "organization.usage.moderations.result"
+    input_tokens: int
+    num_model_requests: int
+    project_id: str | None
+    user_id: str | None
+    api_key_id: str | None
+    model: str | None
+
+
 class Amount(Shape, frozen=True, kw_only=True):
     """`value` is a number in decimals, exact as it is written; `value_nano` the same as a text of whole 10⁻⁹."""
 
@@ -65,6 +75,10 @@ class EmbeddingsBucket(_Bucket, frozen=True, kw_only=True):
     results: list[EmbeddingsUsage]
 
 
+class ModerationsBucket(_Bucket, frozen=True, kw_only=True):
+    results: list[ModerationsUsage]
+
+
 class CostsBucket(_Bucket, frozen=True, kw_only=True):
     results: list[Costs]
 
@@ -81,6 +95,10 @@ class CompletionsBuckets(_Buckets, frozen=True, kw_only=True):
 
 class EmbeddingsBuckets(_Buckets, frozen=True, kw_only=True):
     data: list[EmbeddingsBucket]
+
+
+class ModerationsBuckets(_Buckets, frozen=True, kw_only=True):
+    data: list[ModerationsBucket]
 
 
 class CostsBuckets(_Buckets, frozen=True, kw_only=True):

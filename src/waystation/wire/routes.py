@@ -17,7 +17,7 @@ class NewModelAsked(Exact, frozen=True, gc=False, kw_only=True):
     """What a model can do that comes with its first deployment. `price` as in the configuration: {"input": "2.50",
     "output": "10"}, 0 or "unmetered"; left out: the price book's."""
 
-    kind: Literal["chat", "embedding"] = "chat"
+    kind: Literal["chat", "embedding", "moderation"] = "chat"
     context_tokens_max: int = 131_072
     output_tokens_max: int = 16_384
     vision: bool = False

@@ -34,6 +34,7 @@ from waystation.wire.chat import read_chat
 from waystation.wire.completions import read_completion
 from waystation.wire.embeddings import read_embeddings
 from waystation.wire.estimate import read_estimate
+from waystation.wire.moderations import read_moderation
 from waystation.wire.read import Reader
 from waystation.wire.tokenize import read_tokenize
 
@@ -42,6 +43,7 @@ ROUTES = {
     "post /v1/chat/completions": "createChatCompletion",
     "post /v1/completions": "createCompletion",
     "post /v1/embeddings": "createEmbedding",
+    "post /v1/moderations": "createModeration",
     "post /v1/messages": "createMessage",
     "post /v1/messages/count_tokens": "countMessageTokens",
     "get /v1/models": "listModels",
@@ -80,6 +82,7 @@ ROUTES = {
     "post /v1/organization/projects/{project_id}/rate_limits/{rate_limit_id}": "update-project-rate-limits",
     "get /v1/organization/usage/completions": "usage-completions",
     "get /v1/organization/usage/embeddings": "usage-embeddings",
+    "get /v1/organization/usage/moderations": "usage-moderations",
     "get /v1/organization/costs": "usage-costs",
     # what it lacks
     "get /v1/waystation/projects/{project_id}": "retrieveProjectSettings",
@@ -153,6 +156,7 @@ READERS: dict[str, Any] = {
     "/v1/chat/completions": read_chat,
     "/v1/completions": read_completion,
     "/v1/embeddings": read_embeddings,
+    "/v1/moderations": read_moderation,
     "/v1/messages": read_messages,
     "/v1/messages/count_tokens": read_count,
     "/v1/waystation/tokenize": read_tokenize,

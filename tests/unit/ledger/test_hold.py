@@ -207,6 +207,7 @@ def test_prepaid_credit_is_never_passed(tmp_path: Path) -> None:
         (Asked(output_tokens_asked=9_999_999), Operation.CHAT, (56 + 512, 1_000)),
         (Asked(has_images=True), Operation.CHAT, (4_096, 1_000)),
         (Asked(), Operation.EMBEDDINGS, (112, 0)),
+        (Asked(), Operation.MODERATIONS, (56 + 512, 0)),
     ],
 )
 def test_a_hold_binds_the_most_that_a_call_may_use(asked: Asked, operation: Operation, bound: tuple[int, int]) -> None:

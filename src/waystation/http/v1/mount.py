@@ -16,6 +16,7 @@ from waystation.terms import Caller
 from waystation.wire.complaint import unknown_parameter
 from waystation.wire.listing import is_id
 
+_BETA = "beta"  # SDKs tell beta operations by it; they stand on the same URLs
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -63,7 +64,7 @@ async def _asked(request: Request, resource: Resource, caller: Caller, control: 
     # OpenAI's SDKs send lists as name[]=a&name[]=b.
     pairs = [(name.removesuffix("[]"), value) for name, value in request.query_params.multi_items()]
     query = dict(pairs)
-    known = {each.name for each in resource.query} | {ORGANIZATION.name}
+    known = {each.name for each in resource.query} | {ORGANIZATION.name, _BETA}
     for name in query:
         if _without_key(name) not in known:
             raise unknown_parameter(name)

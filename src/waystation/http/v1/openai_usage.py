@@ -24,6 +24,9 @@ from waystation.wire.openai_usage import (
     EmbeddingsBucket,
     EmbeddingsBuckets,
     EmbeddingsUsage,
+    ModerationsBucket,
+    ModerationsBuckets,
+    ModerationsUsage,
 )
 
 
@@ -112,11 +115,27 @@ async def embeddings(control: Control, asked: Asked) -> EmbeddingsBuckets:
     found = await _read(control, asked, WIDTHS, EMBEDDINGS_BY, FILTERS, [Operation.EMBEDDINGS])
 
     def results(rows: Sequence[UsageRow]) -> list[EmbeddingsUsage]:
-        return [_embeddings(each) for each in _whole(rows, found.by, EMBEDDINGS_BY)]
+        return [EmbeddingsUsage(**_input_alone(each)) for each in _whole(rows, found.by, EMBEDDINGS_BY)]
 
     return EmbeddingsBuckets(
         data=[
             EmbeddingsBucket(start_time=begin, end_time=end, results=results(found.rows.get(begin, ())))
+            for begin, end in found.span.edges()
+        ],
+        has_more=found.next_page is not None,
+        next_page=found.next_page,
+    )
+
+
+async def moderations(control: Control, asked: Asked) -> ModerationsBuckets:
+    found = await _read(control, asked, WIDTHS, EMBEDDINGS_BY, FILTERS, [Operation.MODERATIONS])
+
+    def results(rows: Sequence[UsageRow]) -> list[ModerationsUsage]:
+        return [ModerationsUsage(**_input_alone(each)) for each in _whole(rows, found.by, EMBEDDINGS_BY)]
+
+    return ModerationsBuckets(
+        data=[
+            ModerationsBucket(start_time=begin, end_time=end, results=results(found.rows.get(begin, ())))
             for begin, end in found.span.edges()
         ],
         has_more=found.next_page is not None,
@@ -256,15 +275,16 @@ def _completions(by: list[str], row: UsageRow) -> CompletionsUsage:
     )
 
 
-def _embeddings(row: UsageRow) -> EmbeddingsUsage:
-    return EmbeddingsUsage(
-        input_tokens=row.input_tokens,
-        num_model_requests=row.requests,
-        project_id=row.project,
-        user_id=row.end_user,
-        api_key_id=row.key,
-        model=row.model,
-    )
+def _input_alone(row: UsageRow) -> dict[str, Any]:
+    """What is told of calls that have no output."""
+    return {
+        "input_tokens": row.input_tokens,
+        "num_model_requests": row.requests,
+        "project_id": row.project,
+        "user_id": row.end_user,
+        "api_key_id": row.key,
+        "model": row.model,
+    }
 
 
 def _costs(row: UsageRow) -> Costs:
@@ -320,6 +340,15 @@ RESOURCES = (
         "usage-embeddings",
         "What embeddings used.",
         EmbeddingsBuckets,
+        query=_query(WIDTHS, EMBEDDINGS_BY, FILTERS),
+    ),
+    Resource(
+        "GET",
+        f"{_USAGE}/moderations",
+        moderations,
+        "usage-moderations",
+        "What moderations used.",
+        ModerationsBuckets,
         query=_query(WIDTHS, EMBEDDINGS_BY, FILTERS),
     ),
     Resource(

@@ -2,9 +2,7 @@
 
 from waystation.gateway.call import Call
 from waystation.metering.guess import tokens_of_bytes
-from waystation.terms import Model, Operation
-
-_EMBEDDINGS = Operation.EMBEDDINGS
+from waystation.terms import Model
 
 
 def tokens_estimated(call: Call, model: Model) -> int:
@@ -16,8 +14,6 @@ def tokens_estimated(call: Call, model: Model) -> int:
     """
     request = call.request
     given = tokens_of_bytes(len(call.body))
-    if call.operation is _EMBEDDINGS:
-        return given
     if given > model.abilities.context_tokens_max and request.has_images:
         given = model.abilities.context_tokens_max
     asked: int | None = request.output_tokens_asked

@@ -7,7 +7,7 @@ import msgspec
 
 from waystation.errors import InvalidRequest
 from waystation.gateway.call import Call
-from waystation.terms import Operation
+from waystation.terms import WITHOUT_OUTPUT, Operation
 from waystation.wire.splice import take_apart
 
 GUARDED = frozenset(
@@ -85,7 +85,7 @@ def _clamped(call: Call, most: int) -> dict[str, int]:
     reason know the newer name only, and many servers the older one only.
     """
     request = call.request
-    if call.operation is Operation.EMBEDDINGS:
+    if call.operation in WITHOUT_OUTPUT:
         return {}
     if call.operation is Operation.COMPLETION:
         return {"max_tokens": min(most, request.output_tokens_asked)}

@@ -63,6 +63,7 @@ class _Whole(msgspec.Struct):
 
     choices: msgspec.Raw = _NULL
     data: msgspec.Raw = _NULL  # of embeddings
+    results: msgspec.Raw = _NULL  # of moderations
     usage: msgspec.Raw = _NULL
     service_tier: msgspec.Raw = _NULL
 
@@ -232,7 +233,7 @@ class OpenAI:
             whole = _whole.decode(body)
         except (msgspec.DecodeError, RecursionError) as error:
             raise UpstreamFailed("The provider sent what is no answer.", detail=f"{len(body)} bytes: {error}") from None
-        if whole.choices == _NULL and whole.data == _NULL:
+        if whole.choices == _NULL and whole.data == _NULL and whole.results == _NULL:
             raise self._refused(0, {}, body, target)
         usage = read_usage(bytes(whole.usage))
         if usage is not None and whole.service_tier != _NULL:

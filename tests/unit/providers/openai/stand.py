@@ -14,6 +14,7 @@ from waystation.testing.upstream import Upstream
 from waystation.wire.chat import read_chat
 from waystation.wire.completions import read_completion
 from waystation.wire.embeddings import read_embeddings
+from waystation.wire.moderations import read_moderation
 
 KEY = "sk-upstream-0123456789abcdefghij"
 
@@ -35,6 +36,11 @@ def chat_call(model: str = "fake", **more: Any) -> Call:
 def completion_call(model: str = "fake", **more: Any) -> Call:
     body = json.dumps({"prompt": "hi", "model": model, **more}).encode()
     return Call(Operation.COMPLETION, "req_1", body, read_completion(body), None, {}, "127.0.0.1", 0)
+
+
+def moderation_call(model: str = "fake", **more: Any) -> Call:
+    body = json.dumps({"model": model, "input": "hi"} | more).encode()
+    return Call(Operation.MODERATIONS, "req_1", body, read_moderation(body), None, {}, "127.0.0.1", 0)
 
 
 def embeddings_call(model: str = "fake", **more: Any) -> Call:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.providers.openai.stand import chat_call, completion_call, embeddings_call
+from tests.unit.providers.openai.stand import chat_call, completion_call, embeddings_call, moderation_call
 from waystation.gateway.call import Call
 from waystation.providers.openai.body import outgoing
 
@@ -30,6 +30,7 @@ LIMITS = ("max_tokens", "max_completion_tokens")
         (completion_call(), 20, {"max_tokens": 16}),  # what a completion without a limit gets
         (completion_call(max_tokens=0, echo=True), 20, {"max_tokens": 0}),
         (embeddings_call(), 20, {}),
+        (moderation_call(), 20, {}),
     ],
 )
 def test_no_choice_gets_longer_than_can_be_paid(call: Call, payable: int | None, limits: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from tests.unit.providers.openai.stand import (
     config_of,
     embeddings_call,
     model_of,
+    moderation_call,
     play,
     sent,
     target_of,
@@ -155,6 +156,16 @@ def test_completions_take_the_same_way(call: Call) -> None:
         assert done.usage is not None
         assert done.usage.output_tokens == len(WORDS)
         assert upstream.requests[-1].target == "/v1/completions"
+
+    play(story)
+
+
+def test_moderations_pass_as_they_came_and_tell_no_usage() -> None:
+    async def story(provider: OpenAI, upstream: Upstream, http: HttpClient) -> None:
+        _, done = await sent(provider, moderation_call(input=["hi", "I will kill you"]), "theirs")
+        assert upstream.requests[-1].target == "/v1/moderations"
+        assert [each["flagged"] for each in json.loads(done.data)["results"]] == [False, True]
+        assert done.usage is None, "the ledger counts what was judged"
 
     play(story)
 
