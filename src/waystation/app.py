@@ -13,11 +13,13 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import uvloop
+from sqlalchemy import Connection
 from uvicorn.config import Config
 from uvicorn.server import Server
 
@@ -51,6 +53,7 @@ from waystation.http.v1.proving import Prover
 from waystation.idempotency import store as answers_store
 from waystation.idempotency.service import Answers
 from waystation.inventory import Added, Traffic, fixed_fleet, local_models, models_of, traffic_problems
+from waystation.jobs import store as jobs_store
 from waystation.ledger.budgets.service import BUDGETS_TOPIC, Budgets
 from waystation.ledger.credit.service import CREDIT_TOPIC, Credit
 from waystation.ledger.rates.service import TOPIC as LIMITS_TOPIC
@@ -83,6 +86,7 @@ from waystation.wire.tokenize import Tokenization, read_tokenize
 log = logging.getLogger("waystation")
 
 DAY_S = 86_400
+JOBS_SHARE = Fraction(1, 4)
 
 
 def said_in_openais(ask: Ask, model: str) -> dict[str, Any]:
@@ -102,7 +106,10 @@ class Parts(msgspec.Struct):
 
 
 class Worker:
-    """A gateway worker: opened, serving, closed. It is in one of the `workers` slots of this server, from 0."""
+    """A gateway worker: opened, serving, closed. It is in one of the `workers` slots of this server, from 0.
+
+    The process that does jobs is one too, in the slot after these, without a door (`jobs_app.py`).
+    """
 
     def __init__(self, settings: Settings, slot: int, workers: int) -> None:
         self.settings = settings
@@ -130,7 +137,8 @@ class Worker:
             self.clock,
             lambda text, model: self.count(text, model),
             workers=self.workers,
-            on_closed=answers_store.mark_lost,
+            rates=self.slot < settings.server.workers,
+            on_closed=self.forget_epoch,
             retention_s=days * DAY_S if days else None,
             difference_percent=settings.money.usage_difference_percent,
         )
@@ -141,7 +149,7 @@ class Worker:
             (),
             self.tokenizers,
             queue_max=settings.engine.queue_max,
-            workers=self.workers,
+            share=engine_share(settings, self.slot),
             body_of=said_in_openais,
         )
         self.fixed = fixed_fleet(settings)
@@ -184,7 +192,7 @@ class Worker:
             Policy(self.view.models, strict=settings.server.strict_parameters),
             self.ledger,
             self.upstreams.router,
-            Memory(ResponsesKeeper(), self.completions_keeper()),
+            Memory(self.keeper(), self.completions_keeper()),
         )
         self.readiness = Readiness(
             self.view.models,
@@ -194,9 +202,31 @@ class Worker:
         )
         self.doorway = Doorway(self.way, self.bounds, self.ids.request_id, self.answers)
         self.shared = SharedFigures(settings.data / FOLDER, self.slot, self.figures, lambda: self.view.number)
-        if len(self.upstreams.router.providers) > 1:
+        if len(self.upstreams.router.providers) > 1 and self.slot == 0:
             gone = vanished_aliases(self.view.models)
             log.info("a provider is configured: local models no longer answer as %s", ", ".join(gone))
+
+    @staticmethod
+    def forget_epoch(connection: Connection, epoch: int) -> None:
+        """A worker has died, and its journal is finished: what it was at is nobody's any more."""
+        answers_store.mark_lost(connection, epoch)
+        jobs_store.release(connection, str(epoch))
+
+    def keeper(self) -> ResponsesKeeper:
+        """What the Responses API remembers, on this worker's database."""
+        new_id = Ids().new  # of its own, because verbs run in the database's writer thread
+        conversations = Conversations(self.clock, new_id, self.vault)
+        return ResponsesKeeper(
+            self.database,
+            Responses(self.clock, new_id, self.vault, conversations),
+            conversations,
+            self.clock,
+            self.ids.new,
+            resolve=self.catalogue.resolve,
+            count=self.count,
+            days=self.settings.storage.responses_days,
+            body_bytes_max=self.settings.server.body_decompressed_bytes_max,
+        )
 
     def count(self, text: str, model: str) -> int:
         return self.tokenizers.count_tokens(text, self.canonical(model))[0]
@@ -341,6 +371,14 @@ class Worker:
         await self.upstreams.close()
         await self.http.close()
         await asyncio.to_thread(self.database.close)
+
+
+def engine_share(settings: Settings, slot: int) -> Fraction:
+    """A process's part of the local models' cache: all answers under way must have room in it."""
+    gateways = settings.server.workers
+    if not settings.jobs.enabled:
+        return Fraction(1, gateways)
+    return (1 - JOBS_SHARE) / gateways if slot < gateways else JOBS_SHARE
 
 
 class WorkerServer(Server):

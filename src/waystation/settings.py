@@ -138,6 +138,14 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class JobsSettings:
+    """Work that outlives its request: responses in the background, and what is tidied up."""
+
+    enabled: bool = setting(True, "Run a process for such work beside the gateway workers.")
+    concurrency: int = setting(16, "Jobs under way at once; others wait.", least=1, most=1_000)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of them, as they hold for this start."""
 
@@ -153,6 +161,7 @@ class Settings:
     models: dict[str, ModelSettings]
     deployments: dict[str, DeploymentConfig] = field(default_factory=dict)
     routes: dict[str, RouteConfig] = field(default_factory=dict)
+    jobs: JobsSettings = field(default_factory=JobsSettings)
     warnings: tuple[str, ...] = ()  # misspelt variables: said at start, no reason to refuse
 
 
@@ -210,7 +219,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError([f"{path}: can't be read: {error}"]) from None
 
 
-TOPICS = ("server", "engine", "money", "storage", "providers", "models", "deployments", "routes")
+TOPICS = ("server", "engine", "money", "storage", "jobs", "providers", "models", "deployments", "routes")
 
 
 def _assemble(
@@ -220,11 +229,12 @@ def _assemble(
     for key in tables:
         if key not in known:
             read.complain(key, f"is not a setting{nearest(key, known)}")
-    given = {topic: _given(overrides, topic) for topic in ("server", "engine", "money", "storage")}
+    given = {topic: _given(overrides, topic) for topic in ("server", "engine", "money", "storage", "jobs")}
     server = read.topic(ServerSettings, "server", tables.get("server", {}), over=given["server"])
     engine = read.topic(EngineSettings, "engine", tables.get("engine", {}), over=given["engine"])
     money = read.topic(MoneySettings, "money", tables.get("money", {}), over=given["money"])
     storage = read.topic(StorageSettings, "storage", tables.get("storage", {}), over=given["storage"])
+    jobs = read.topic(JobsSettings, "jobs", tables.get("jobs", {}), over=given["jobs"])
     if money is not None:
         _check_money(read, money)
     if storage is not None:
@@ -238,7 +248,7 @@ def _assemble(
         check_traffic(read, models, deployments, routes, named)
     models_folder = _text(read, "WAYSTATION_MODELS", "models_folder", tables)
     database_url = _text(read, "WAYSTATION_DATABASE_URL", "database_url", tables)
-    if read.problems or server is None or engine is None or money is None or storage is None:
+    if read.problems or server is None or engine is None or money is None or storage is None or jobs is None:
         return None
     return Settings(
         data=data,
@@ -253,6 +263,7 @@ def _assemble(
         models=models,
         deployments=deployments,
         routes=routes,
+        jobs=jobs,
         warnings=_misspelt(read),
     )
 

@@ -42,7 +42,7 @@ MAY_KNOW = {
     "runtime": {"tables"},
     "testing": set(),
 }
-JOINERS = {"app", "upstreams", "inventory", "cli", "__main__", "__init__"}  # they put the parts together
+JOINERS = {"app", "jobs_app", "upstreams", "inventory", "cli", "__main__", "__init__"}  # they put the parts together
 
 
 def part_of(module: str) -> str:

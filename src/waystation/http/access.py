@@ -38,6 +38,9 @@ ACCESS: dict[str, Access] = {
     "POST /waystation/tokenize": Access.KEY,
     "POST /waystation/estimate": Access.KEY,  # at the prices of its own project, or of its organization
     # what is kept
+    "GET /responses/{response_id}": Access.PROJECT,
+    "DELETE /responses/{response_id}": Access.PROJECT,
+    "GET /responses/{response_id}/input_items": Access.PROJECT,
     "POST /conversations": Access.PROJECT,
     "GET /conversations/{conversation_id}": Access.PROJECT,
     "POST /conversations/{conversation_id}": Access.PROJECT,

@@ -61,6 +61,11 @@ ROUTES = {
     "post /v1/chat/completions/{completion_id}": "updateChatCompletion",
     "delete /v1/chat/completions/{completion_id}": "deleteChatCompletion",
     "get /v1/chat/completions/{completion_id}/messages": "getChatCompletionMessages",
+    # responses
+    "get /v1/responses/{response_id}": "getResponse",
+    "delete /v1/responses/{response_id}": "deleteResponse",
+    "get /v1/responses/{response_id}/input_items": "listInputItems",
+    # conversations
     "post /v1/conversations": "createConversation",
     "get /v1/conversations/{conversation_id}": "getConversation",
     "post /v1/conversations/{conversation_id}": "updateConversation",
