@@ -223,7 +223,7 @@ class Worker:
             self.policy,
             self.ledger,
             self.upstreams.router,
-            Memory(self.keeper(), CompletionsKeeper(), Inliner(self.file_storage.files)),
+            Memory(self.keeper(), self.completions_keeper(), Inliner(self.file_storage.files)),
         )
         self.readiness = Readiness(
             self.view.models,
@@ -351,6 +351,11 @@ class Worker:
                 new_request_id=self.ids.request_id,
             )
         )
+
+    def completions_keeper(self) -> CompletionsKeeper:
+        completions = StoredCompletions(self.clock, Ids().new, self.vault)
+        days = self.settings.storage.responses_days
+        return CompletionsKeeper(self.database, completions, self.clock, Ids().new, days)
 
     def control(self) -> Control:
         """The control plane, on this worker's database."""

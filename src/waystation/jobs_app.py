@@ -26,6 +26,7 @@ from waystation.jobs.response import AnswerResponse
 from waystation.jobs.sweeps import SWEEP, Sweep, SweepAll, sweep_job
 from waystation.jobs.worker import Jobs, Kind
 from waystation.settings import Settings, load_settings
+from waystation.storage.completions.service import sweep as sweep_completions
 from waystation.storage.responses.background import Payload
 from waystation.storage.responses.events import JOB as RESPONSE
 from waystation.terms import Caller, Dialect, Operation
@@ -70,9 +71,18 @@ class JobsWorker(Worker):
             now = self.clock.now_s()
             return await self.database.write(lambda connection: self.responses.sweep(connection, now, most))
 
+        async def completions(most: int) -> int:
+            now = self.clock.now_s()
+            return await self.database.write(lambda connection: sweep_completions(connection, now, most))
+
         storage = self.file_storage
-        files, uploads = storage.files.sweep, storage.uploads.sweep
-        return {"responses": responses, "files": files, "uploads": uploads, "jobs": done_jobs}
+        return {
+            "responses": responses,
+            "completions": completions,
+            "files": storage.files.sweep,
+            "uploads": storage.uploads.sweep,
+            "jobs": done_jobs,
+        }
 
     def figures(self) -> Figures:
         counts = self.jobs.counts

@@ -669,6 +669,18 @@ stored_completions = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Index("ix_stored_completions_project_id_id", "project_id", "id"),
+    Index("ix_stored_completions_project_id_model_id", "project_id", "model", "id"),
+)
+
+stored_completion_metadata = Table(  # once more, to find them by it
+    "stored_completion_metadata",
+    metadata,
+    Column("project_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("completion_id", Text, nullable=False, index=True),
+    PrimaryKeyConstraint("project_id", "name", "value", "completion_id"),
+    sqlite_with_rowid=False,
 )
 
 files = Table(

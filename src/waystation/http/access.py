@@ -60,6 +60,11 @@ ACCESS: dict[str, Access] = {
     "POST /uploads/{upload_id}/parts": Access.PROJECT,
     "POST /uploads/{upload_id}/complete": Access.PROJECT,
     "POST /uploads/{upload_id}/cancel": Access.PROJECT,
+    "GET /chat/completions": Access.PROJECT,
+    "GET /chat/completions/{completion_id}": Access.PROJECT,
+    "POST /chat/completions/{completion_id}": Access.PROJECT,
+    "DELETE /chat/completions/{completion_id}": Access.PROJECT,
+    "GET /chat/completions/{completion_id}/messages": Access.PROJECT,
     # OpenAI's admin API
     "GET /organization/projects": Access.ADMIN,
     "POST /organization/projects": Access.ADMIN,

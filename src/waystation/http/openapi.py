@@ -110,6 +110,7 @@ def document(version: str, server_url: str) -> dict[str, Any]:
         "security": [{"ApiKeyAuth": []}],
         "tags": [{"name": tag} for tag in _TAGS],
         "paths": {**_calls(), **_models(), **_server(), **_with_files(_control())},
+        "paths": _joined(_calls(), _models(), _server(), _control()),
         "components": {
             "schemas": schemas,
             "securitySchemes": {
@@ -209,6 +210,15 @@ def _server() -> dict[str, Any]:
         "/version": _open("getVersion", "The version that runs.", {200: "It."}, "application/json", anything),
         "/openapi.json": _open("getOpenapi", "This document.", {200: "It."}, "application/json", anything),
     }
+
+
+def _joined(*parts: dict[str, Any]) -> dict[str, Any]:
+    """A path may be in several: a call, and what is kept of its answers."""
+    paths: dict[str, Any] = {}
+    for part in parts:
+        for path, operations in part.items():
+            paths.setdefault(path, {}).update(operations)
+    return paths
 
 
 def _control() -> dict[str, Any]:

@@ -560,6 +560,18 @@ CREATE INDEX ix_stored_completions_expires_at ON stored_completions (expires_at)
 
 CREATE INDEX ix_stored_completions_project_id_id ON stored_completions (project_id, id);
 
+CREATE INDEX ix_stored_completions_project_id_model_id ON stored_completions (project_id, model, id);
+
+CREATE TABLE stored_completion_metadata (
+    project_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    completion_id TEXT NOT NULL,
+    CONSTRAINT pk_stored_completion_metadata PRIMARY KEY (project_id, name, value, completion_id)
+) WITHOUT ROWID;
+
+CREATE INDEX ix_stored_completion_metadata_completion_id ON stored_completion_metadata (completion_id);
+
 CREATE TABLE files (
     id TEXT NOT NULL,
     project_id TEXT NOT NULL,

@@ -55,6 +55,12 @@ ROUTES = {
     "get /metrics": "getMetrics",
     "get /version": "getVersion",
     "get /openapi.json": "getOpenapi",
+    # what is kept
+    "get /v1/chat/completions": "listChatCompletions",
+    "get /v1/chat/completions/{completion_id}": "getChatCompletion",
+    "post /v1/chat/completions/{completion_id}": "updateChatCompletion",
+    "delete /v1/chat/completions/{completion_id}": "deleteChatCompletion",
+    "get /v1/chat/completions/{completion_id}/messages": "getChatCompletionMessages",
     # responses
     "get /v1/responses/{response_id}": "getResponse",
     "delete /v1/responses/{response_id}": "deleteResponse",

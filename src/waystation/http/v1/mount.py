@@ -66,7 +66,7 @@ async def _asked(request: Request, resource: Resource, caller: Caller, control: 
     query = dict(pairs)
     known = {each.name for each in resource.query} | {ORGANIZATION.name, _BETA}
     for name in query:
-        if name not in known:
+        if _without_key(name) not in known:
             raise unknown_parameter(name)
     return Asked(
         caller=caller,
@@ -76,6 +76,11 @@ async def _asked(request: Request, resource: Resource, caller: Caller, control: 
         pairs=pairs,
         body=await read_body(request, resource.body_bytes_max) if resource.request is not None else b"",
     )
+
+
+def _without_key(name: str) -> str:
+    """`metadata[colour]` is of `metadata`."""
+    return name.partition("[")[0] if name.endswith("]") else name
 
 
 def _response(answer: msgspec.Struct) -> Response:
