@@ -13,11 +13,13 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import uvloop
+from sqlalchemy import Connection
 from uvicorn.config import Config
 from uvicorn.server import Server
 
@@ -33,7 +35,7 @@ from waystation.catalogue.service import PRICES, PriceList
 from waystation.dialects.ask import Ask
 from waystation.dialects.chat_body import chat_body
 from waystation.dialects.completions import completion_body
-from waystation.engine.model import LocalModel, engine_origin
+from waystation.engine.model import DEFAULT_CHAT_FILE, LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.fleet.model import DRILLS_TOPIC, FLEET_TOPIC
 from waystation.fleet.sealing import SECRET_KEY_FILE, Sealer
@@ -51,6 +53,7 @@ from waystation.http.v1.proving import Prover
 from waystation.idempotency import store as answers_store
 from waystation.idempotency.service import Answers
 from waystation.inventory import Added, Traffic, fixed_fleet, local_models, models_of, traffic_problems
+from waystation.jobs import store as jobs_store
 from waystation.ledger.budgets.service import BUDGETS_TOPIC, Budgets
 from waystation.ledger.credit.service import CREDIT_TOPIC, Credit
 from waystation.ledger.rates.service import TOPIC as LIMITS_TOPIC
@@ -59,6 +62,8 @@ from waystation.ledger.service import Ledger
 from waystation.ledger.verify import verify
 from waystation.metering.estimate import count_input
 from waystation.metering.tokens import Tokenizers
+from waystation.moderation.provider import Moderator, Rules, WithModerator
+from waystation.moderation.words import Words, built_in, read_words
 from waystation.policy.admit import Policy
 from waystation.providers.cache.service import TOPIC as KEPT_ANSWERS
 from waystation.routing.router import Router
@@ -70,19 +75,23 @@ from waystation.settings import Settings, load_settings
 from waystation.storage.completions.keeping import CompletionsKeeper
 from waystation.storage.completions.service import StoredCompletions
 from waystation.storage.conversations.service import Conversations
-from waystation.storage.files.service import Files
+from waystation.storage.files.inline import Inliner
+from waystation.storage.files.model import FileBounds
+from waystation.storage.files.opening import open_files
 from waystation.storage.memory import Memory
 from waystation.storage.responses.keeping import ResponsesKeeper
 from waystation.storage.responses.service import Responses
 from waystation.storage.vault import Vault
-from waystation.terms import Model
+from waystation.terms import ENGINE, Model
 from waystation.upstreams import Upstreams
 from waystation.wire.models import ModelObject, model_list
+from waystation.wire.moderations import CATEGORIES, Categories
 from waystation.wire.tokenize import Tokenization, read_tokenize
 
 log = logging.getLogger("waystation")
 
 DAY_S = 86_400
+JOBS_SHARE = Fraction(1, 4)
 
 
 def said_in_openais(ask: Ask, model: str) -> dict[str, Any]:
@@ -102,7 +111,10 @@ class Parts(msgspec.Struct):
 
 
 class Worker:
-    """A gateway worker: opened, serving, closed. It is in one of the `workers` slots of this server, from 0."""
+    """A gateway worker: opened, serving, closed. It is in one of the `workers` slots of this server, from 0.
+
+    The process that does jobs is one too, in the slot after these, without a door (`jobs_app.py`).
+    """
 
     def __init__(self, settings: Settings, slot: int, workers: int) -> None:
         self.settings = settings
@@ -130,9 +142,19 @@ class Worker:
             self.clock,
             lambda text, model: self.count(text, model),
             workers=self.workers,
-            on_closed=answers_store.mark_lost,
+            rates=self.slot < settings.server.workers,
+            on_closed=self.forget_epoch,
             retention_s=days * DAY_S if days else None,
             difference_percent=settings.money.usage_difference_percent,
+        )
+        self.file_storage = open_files(
+            self.clock,
+            Ids().new,
+            self.database,
+            self.vault,
+            settings.storage.url,
+            settings.data / "files",
+            FileBounds(**{name: getattr(settings.storage, name) for name in FileBounds.__struct_fields__}),
         )
         self.answers = Answers(self.database, self.ledger.epoch, self.clock, settings.server.idempotency_s)
         self.engine = EngineProvider(
@@ -141,14 +163,15 @@ class Worker:
             (),
             self.tokenizers,
             queue_max=settings.engine.queue_max,
-            workers=self.workers,
+            share=engine_share(settings, self.slot),
             body_of=said_in_openais,
         )
         self.fixed = fixed_fleet(settings)
         self.fleet = Fleet(
             self.clock, Ids().new, Sealer(settings.data / SECRET_KEY_FILE), lambda: self.fixed
         )  # with ids of its own, because verbs run in the database's writer thread
-        self.upstreams = Upstreams(self.database, self.clock, self.fleet, self.engine, self.count)
+        local = WithModerator(self.engine, self.moderator())
+        self.upstreams = Upstreams(self.database, self.clock, self.fleet, local, self.count)
         self.catalogue = Catalogue(
             self.view.models,
             self.clock.now_s,
@@ -184,7 +207,7 @@ class Worker:
             Policy(self.view.models, strict=settings.server.strict_parameters),
             self.ledger,
             self.upstreams.router,
-            Memory(ResponsesKeeper(), CompletionsKeeper()),
+            Memory(self.keeper(), CompletionsKeeper(), Inliner(self.file_storage.files)),
         )
         self.readiness = Readiness(
             self.view.models,
@@ -194,9 +217,31 @@ class Worker:
         )
         self.doorway = Doorway(self.way, self.bounds, self.ids.request_id, self.answers)
         self.shared = SharedFigures(settings.data / FOLDER, self.slot, self.figures, lambda: self.view.number)
-        if len(self.upstreams.router.providers) > 1:
+        if len(self.upstreams.router.providers) > 1 and self.slot == 0:
             gone = vanished_aliases(self.view.models)
             log.info("a provider is configured: local models no longer answer as %s", ", ".join(gone))
+
+    @staticmethod
+    def forget_epoch(connection: Connection, epoch: int) -> None:
+        """A worker has died, and its journal is finished: what it was at is nobody's any more."""
+        answers_store.mark_lost(connection, epoch)
+        jobs_store.release(connection, str(epoch))
+
+    def keeper(self) -> ResponsesKeeper:
+        """What the Responses API remembers, on this worker's database."""
+        new_id = Ids().new  # of its own, because verbs run in the database's writer thread
+        conversations = Conversations(self.clock, new_id, self.vault)
+        return ResponsesKeeper(
+            self.database,
+            Responses(self.clock, new_id, self.vault, conversations),
+            conversations,
+            self.clock,
+            self.ids.new,
+            resolve=self.catalogue.resolve,
+            count=self.count,
+            days=self.settings.storage.responses_days,
+            body_bytes_max=self.settings.server.body_decompressed_bytes_max,
+        )
 
     def count(self, text: str, model: str) -> int:
         return self.tokenizers.count_tokens(text, self.canonical(model))[0]
@@ -226,6 +271,23 @@ class Worker:
         self.view.models.update(models)
         for problem in traffic_problems(settings, added, traffic):
             log.warning("%s %s; it is left out", problem.key, problem.en)
+
+    def moderator(self) -> Moderator:
+        """What judges texts on this machine. Raises WordsError."""
+        settings = self.settings.moderation
+        name = settings.judge_model or DEFAULT_CHAT_FILE.model
+
+        def judge() -> Model | None:
+            model = self.view.models.get(name) if settings.judge else None
+            return model if model is not None and model.deployment.provider == ENGINE else None
+
+        own = [] if settings.words_file is None else [read_words(settings.words_file)]
+        thresholds = {
+            category: getattr(settings, field)
+            for category, field in zip(CATEGORIES, Categories.__struct_fields__, strict=True)
+        }
+        rules = Rules(thresholds, settings.judge_timeout_s, settings.judge_windows_max)
+        return Moderator(self.engine, judge, Words([*built_in(), *own]), rules)
 
     def app(self) -> Any:
         """The Starlette app of everything that is not a call."""
@@ -284,7 +346,8 @@ class Worker:
             responses=Responses(self.clock, new_id, self.vault),
             conversations=Conversations(self.clock, new_id, self.vault),
             completions=StoredCompletions(self.clock, new_id, self.vault),
-            files=Files(self.clock, new_id, self.vault),
+            files=self.file_storage.files,
+            uploads=self.file_storage.uploads,
             journals=self.settings.data / "journal",
             models=lambda: self.view.models,
             signup_grant_nano=self.settings.money.signup_grant_nano,
@@ -335,7 +398,16 @@ class Worker:
         self.shared.publish()
         await self.upstreams.close()
         await self.http.close()
+        self.file_storage.contents.close()
         await asyncio.to_thread(self.database.close)
+
+
+def engine_share(settings: Settings, slot: int) -> Fraction:
+    """A process's part of the local models' cache: all answers under way must have room in it."""
+    gateways = settings.server.workers
+    if not settings.jobs.enabled:
+        return Fraction(1, gateways)
+    return (1 - JOBS_SHARE) / gateways if slot < gateways else JOBS_SHARE
 
 
 class WorkerServer(Server):

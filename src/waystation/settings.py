@@ -133,8 +133,50 @@ class StorageSettings:
     responses_days: int = setting(
         30, "How long responses and stored chat completions are kept.", unit="days", least=1, most=36_500
     )
-    file_bytes_max: int = setting(512 * MIB, "Largest file.", unit="bytes", least=KIB)
+    file_bytes_max: int = setting(512 * MIB, "Largest file that comes in one request.", unit="bytes", least=KIB)
+    upload_bytes_max: int = setting(8 * 1024 * MIB, "Largest file that comes in parts.", unit="bytes", least=KIB)
     project_bytes_max: int = setting(100 * 1024 * MIB, "All files of a project together.", unit="bytes", least=KIB)
+
+
+@dataclass(frozen=True, slots=True)
+class JobsSettings:
+    """Work that outlives its request: responses in the background, and what is tidied up."""
+
+    enabled: bool = setting(True, "Run a process for such work beside the gateway workers.")
+    concurrency: int = setting(16, "Jobs under way at once; others wait.", least=1, most=1_000)
+
+
+@dataclass(frozen=True, slots=True)
+class ModerationSettings:
+    """The moderator of this machine: what it judges with, and from which score on a category is flagged."""
+
+    enabled: bool = setting(True, "Offer `waystation-moderation`, which judges on this machine.")
+    judge: bool = setting(True, "A local chat model judges beside the word lists. Off: the word lists alone.")
+    judge_model: str = setting("", "The local chat model that judges. Empty: the built-in one.")
+    judge_timeout_s: float = setting(
+        20.0, "Longest time that all judgements of a call take; then the word lists alone count.", unit="s", least=0.1
+    )
+    judge_windows_max: int = setting(
+        16, "Most parts of a call's texts that are judged, 400 characters each.", least=1, most=1024
+    )
+    words_file: Path | None = setting(None, "TOML file with words and regular expressions of your own by category.")
+    harassment: float = setting(0.5, "From this score on `harassment` is flagged.", least=0, most=1)
+    harassment_threatening: float = setting(
+        0.5, "From this score on `harassment/threatening` is flagged.", least=0, most=1
+    )
+    hate: float = setting(0.5, "From this score on `hate` is flagged.", least=0, most=1)
+    hate_threatening: float = setting(0.5, "From this score on `hate/threatening` is flagged.", least=0, most=1)
+    illicit: float = setting(0.5, "From this score on `illicit` is flagged.", least=0, most=1)
+    illicit_violent: float = setting(0.5, "From this score on `illicit/violent` is flagged.", least=0, most=1)
+    self_harm: float = setting(0.5, "From this score on `self-harm` is flagged.", least=0, most=1)
+    self_harm_intent: float = setting(0.5, "From this score on `self-harm/intent` is flagged.", least=0, most=1)
+    self_harm_instructions: float = setting(
+        0.5, "From this score on `self-harm/instructions` is flagged.", least=0, most=1
+    )
+    sexual: float = setting(0.5, "From this score on `sexual` is flagged.", least=0, most=1)
+    sexual_minors: float = setting(0.5, "From this score on `sexual/minors` is flagged.", least=0, most=1)
+    violence: float = setting(0.5, "From this score on `violence` is flagged.", least=0, most=1)
+    violence_graphic: float = setting(0.5, "From this score on `violence/graphic` is flagged.", least=0, most=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +191,12 @@ class Settings:
     engine: EngineSettings
     money: MoneySettings
     storage: StorageSettings
+    moderation: ModerationSettings
     providers: dict[str, ProviderConfig]
     models: dict[str, ModelSettings]
     deployments: dict[str, DeploymentConfig] = field(default_factory=dict)
     routes: dict[str, RouteConfig] = field(default_factory=dict)
+    jobs: JobsSettings = field(default_factory=JobsSettings)
     warnings: tuple[str, ...] = ()  # misspelt variables: said at start, no reason to refuse
 
 
@@ -210,7 +254,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError([f"{path}: can't be read: {error}"]) from None
 
 
-TOPICS = ("server", "engine", "money", "storage", "providers", "models", "deployments", "routes")
+TOPICS = ("server", "engine", "money", "storage", "jobs", "moderation", "providers", "models", "deployments", "routes")
 
 
 def _assemble(
@@ -220,11 +264,15 @@ def _assemble(
     for key in tables:
         if key not in known:
             read.complain(key, f"is not a setting{nearest(key, known)}")
-    given = {topic: _given(overrides, topic) for topic in ("server", "engine", "money", "storage")}
+    given = {
+        topic: _given(overrides, topic) for topic in ("server", "engine", "money", "storage", "jobs", "moderation")
+    }
     server = read.topic(ServerSettings, "server", tables.get("server", {}), over=given["server"])
     engine = read.topic(EngineSettings, "engine", tables.get("engine", {}), over=given["engine"])
     money = read.topic(MoneySettings, "money", tables.get("money", {}), over=given["money"])
     storage = read.topic(StorageSettings, "storage", tables.get("storage", {}), over=given["storage"])
+    jobs = read.topic(JobsSettings, "jobs", tables.get("jobs", {}), over=given["jobs"])
+    moderation = read.topic(ModerationSettings, "moderation", tables.get("moderation", {}), over=given["moderation"])
     if money is not None:
         _check_money(read, money)
     if storage is not None:
@@ -238,7 +286,9 @@ def _assemble(
         check_traffic(read, models, deployments, routes, named)
     models_folder = _text(read, "WAYSTATION_MODELS", "models_folder", tables)
     database_url = _text(read, "WAYSTATION_DATABASE_URL", "database_url", tables)
-    if read.problems or server is None or engine is None or money is None or storage is None:
+    if server is None or engine is None or money is None or storage is None or jobs is None or moderation is None:
+        return None  # each has its problems there
+    if read.problems:
         return None
     return Settings(
         data=data,
@@ -249,10 +299,12 @@ def _assemble(
         engine=engine,
         money=money,
         storage=storage,
+        moderation=moderation,
         providers=providers,
         models=models,
         deployments=deployments,
         routes=routes,
+        jobs=jobs,
         warnings=_misspelt(read),
     )
 

@@ -625,6 +625,16 @@ response_events = Table(  # of responses in the background; goes with its respon
     sqlite_with_rowid=False,
 )
 
+response_items = Table(  # where an item is that a caller only refers to; goes with its response
+    "response_items",
+    metadata,
+    Column("item_id", Text, nullable=False),
+    Column("response_id", Text, nullable=False, index=True),
+    Column("project_id", Text, nullable=False),
+    PrimaryKeyConstraint("item_id", "response_id"),
+    sqlite_with_rowid=False,
+)
+
 conversations = Table(
     "conversations",
     metadata,

@@ -38,6 +38,9 @@ ACCESS: dict[str, Access] = {
     "POST /waystation/tokenize": Access.KEY,
     "POST /waystation/estimate": Access.KEY,  # at the prices of its own project, or of its organization
     # what is kept
+    "GET /responses/{response_id}": Access.PROJECT,
+    "DELETE /responses/{response_id}": Access.PROJECT,
+    "GET /responses/{response_id}/input_items": Access.PROJECT,
     "POST /conversations": Access.PROJECT,
     "GET /conversations/{conversation_id}": Access.PROJECT,
     "POST /conversations/{conversation_id}": Access.PROJECT,
@@ -46,6 +49,17 @@ ACCESS: dict[str, Access] = {
     "POST /conversations/{conversation_id}/items": Access.PROJECT,
     "GET /conversations/{conversation_id}/items/{item_id}": Access.PROJECT,
     "DELETE /conversations/{conversation_id}/items/{item_id}": Access.PROJECT,
+    # what is kept of answers
+    # files
+    "GET /files": Access.PROJECT,
+    "POST /files": Access.PROJECT,
+    "GET /files/{file_id}": Access.PROJECT,
+    "DELETE /files/{file_id}": Access.PROJECT,
+    "GET /files/{file_id}/content": Access.PROJECT,
+    "POST /uploads": Access.PROJECT,
+    "POST /uploads/{upload_id}/parts": Access.PROJECT,
+    "POST /uploads/{upload_id}/complete": Access.PROJECT,
+    "POST /uploads/{upload_id}/cancel": Access.PROJECT,
     # OpenAI's admin API
     "GET /organization/projects": Access.ADMIN,
     "POST /organization/projects": Access.ADMIN,

@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from waystation.errors import ApiError, Forbidden, MethodNotAllowed, UnknownUrl
+from waystation.http import files
 from waystation.http.access import ACCESS, Access
 from waystation.http.errors import ANTHROPIC_ERRORS, OPENAI_ERRORS, error_headers
 from waystation.http.operations import refusing_routes
@@ -144,6 +145,10 @@ def build_app(desk: Desk) -> Starlette:
         for label, page in beside.items():
             method, path = label.split(" ")
             routes.append(Route(prefix + path, _admitted(desk, label, page), methods=[method]))
+    for label, file_page in files.pages(desk.control.files, desk.control.uploads).items():
+        method, path = label.split(" ")
+        of_project = _of_project(desk, label, file_page)
+        routes += [Route(prefix + path, of_project, methods=[method]) for prefix in PREFIXES]
     for prefix in ANTHROPIC_PREFIXES:
         label = "POST /messages/count_tokens"
         routes.append(Route(f"{prefix}/messages/count_tokens", _admitted(desk, label, count_tokens), methods=["POST"]))
@@ -199,6 +204,16 @@ def _admitted(desk: Desk, label: str, page: mount.Endpoint) -> mount.Endpoint:
         elif access is not Access.PUBLIC:
             await _admit_operator(desk, request, access)
         return await page(request)
+
+    return answer
+
+
+def _of_project(desk: Desk, label: str, page: files.Page) -> mount.Endpoint:
+    """A page that is told whose key was shown."""
+    assert ACCESS[label] is Access.PROJECT
+
+    async def answer(request: Request) -> Response:
+        return await page(request, desk.auth.identify(presented(request)).project_id)
 
     return answer
 

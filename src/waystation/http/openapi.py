@@ -10,6 +10,7 @@ import msgspec
 from waystation.http.access import ACCESS, Access
 from waystation.http.v1.control import ORGANIZATION, Query, Resource
 from waystation.http.v1.table import RESOURCES
+from waystation.storage.files.model import PURPOSES
 from waystation.wire.answers import ChatCompletion, ChatCompletionChunk, Completion, EmbeddingList, ErrorBody
 from waystation.wire.anthropic import CountRequest, MessagesRequest
 from waystation.wire.anthropic_answers import AnthropicErrorBody, MessageAnswer, MessageEvent, MessageTokensCount
@@ -17,6 +18,7 @@ from waystation.wire.chat import ChatRequest
 from waystation.wire.completions import CompletionRequest
 from waystation.wire.embeddings import EmbeddingsRequest
 from waystation.wire.estimate import EstimateRequest, Estimation
+from waystation.wire.files import FileObject, UploadPartObject
 from waystation.wire.models import ModelList, ModelObject
 from waystation.wire.moderations import ModerationAnswer, ModerationRequest
 from waystation.wire.tokenize import Tokenization, TokenizeRequest
@@ -42,6 +44,7 @@ _STRUCTS = (
     AnthropicErrorBody,
     ModelObject,
     ModelList,
+    UploadPartObject,
     Tokenization,
     Estimation,
     ErrorBody,
@@ -106,7 +109,7 @@ def document(version: str, server_url: str) -> dict[str, Any]:
         "servers": [{"url": server_url}],
         "security": [{"ApiKeyAuth": []}],
         "tags": [{"name": tag} for tag in _TAGS],
-        "paths": {**_calls(), **_models(), **_server(), **_control()},
+        "paths": {**_calls(), **_models(), **_server(), **_with_files(_control())},
         "components": {
             "schemas": schemas,
             "securitySchemes": {
@@ -214,6 +217,43 @@ def _control() -> dict[str, Any]:
     for resource in RESOURCES:
         paths.setdefault(f"/v1{resource.documented}", {})[resource.method.lower()] = _resource(resource)
     return paths
+
+
+def _with_files(paths: dict[str, Any]) -> dict[str, Any]:
+    """What of files is a stream (`http/files.py`)."""
+    binary = {"type": "string", "format": "binary"}
+    expiry = {"type": "object", "properties": {"anchor": {"const": "created_at"}, "seconds": {"type": "integer"}}}
+    file = {"file": binary, "purpose": {"type": "string", "enum": list(PURPOSES)}, "expires_after": expiry}
+    create = _streamed("createFile", "Keep a file.", {"application/json": {"schema": _ref(FileObject)}})
+    part = _streamed(
+        "addUploadPart", "Add a part.", {"application/json": {"schema": _ref(UploadPartObject)}}, "upload_id"
+    )
+    create["requestBody"] = _form(file, ["file", "purpose"])
+    part["requestBody"] = _form({"data": binary}, ["data"])
+    paths["/v1/files"]["post"] = create
+    paths["/v1/uploads/{upload_id}/parts"] = {"post": part}
+    content = {"application/octet-stream": {"schema": binary}}
+    paths["/v1/files/{file_id}/content"] = {"get": _streamed("downloadFile", "A file's content.", content, "file_id")}
+    return paths
+
+
+def _streamed(name: str, summary: str, content: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "tags": ["Administration"],
+        "summary": summary,
+        "description": _WHO[Access.PROJECT],
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": "Its id."}
+            for name in names
+        ],
+        "responses": {"200": {"description": "The answer.", "content": content}} | _errors(_CALL_ERRORS),
+    }
+
+
+def _form(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "required": required}
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
 
 
 def _resource(resource: Resource) -> dict[str, Any]:

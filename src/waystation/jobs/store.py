@@ -119,8 +119,11 @@ def release(connection: Connection, worker: str) -> None:
 
 
 def counts(connection: Connection) -> Counts:
+    """Of what projects asked for."""
     rows = connection.execute(
-        select(jobs.c.state, func.count()).where(jobs.c.state.in_((QUEUED, RUNNING))).group_by(jobs.c.state)
+        select(jobs.c.state, func.count())
+        .where(jobs.c.state.in_((QUEUED, RUNNING)), jobs.c.project_id != "")
+        .group_by(jobs.c.state)
     )
     found: dict[str, int] = {row[0]: row[1] for row in rows}
     return Counts(found.get(QUEUED, 0), found.get(RUNNING, 0))

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from waystation.dialects.saying import Begun, Ended, Saying, TextDelta, Used, Writer, text_of
+from waystation.dialects.saying import Ended, Saying, Used, Writer, text_of
 from waystation.dialects.table import Spoken
 from waystation.errors import UpstreamFailed
 from waystation.gateway.call import Call
@@ -35,7 +35,7 @@ def gone_on(
     sent = said.text
     sent_tokens = count_tokens(sent, target.model.name) if sent else 0
     writer = spoken.writer(spoken.envelope(said.first_event), call.request)
-    begin(writer, sent)
+    spoken.resume(writer, sent, said.last_event)
     ask = spoken.ask(call.body, call.request, call.output_tokens_max)
     longer = extended(ask, sent, sent_tokens, call.operation)
     if longer is None:
@@ -59,11 +59,6 @@ async def _ended(writer: Writer) -> AsyncGenerator[Event]:
     if data := writer.piece((Ended("length"),)):
         yield Piece(data)
     yield writer.done(None)
-
-
-def begin(writer: Writer, sent: str) -> None:
-    """Have a writer stand where the caller's stream stands. What it writes for that has gone out already."""
-    writer.piece((Begun(), TextDelta(sent or " ")))  # of an empty text a writer writes nothing
 
 
 async def _stream(

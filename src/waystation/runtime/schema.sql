@@ -514,6 +514,15 @@ CREATE TABLE response_events (
     CONSTRAINT pk_response_events PRIMARY KEY (response_id, last)
 ) WITHOUT ROWID;
 
+CREATE TABLE response_items (
+    item_id TEXT NOT NULL,
+    response_id TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    CONSTRAINT pk_response_items PRIMARY KEY (item_id, response_id)
+) WITHOUT ROWID;
+
+CREATE INDEX ix_response_items_response_id ON response_items (response_id);
+
 CREATE TABLE conversations (
     id TEXT NOT NULL,
     project_id TEXT NOT NULL,

@@ -15,6 +15,13 @@ from typing import Any
 import msgspec
 
 from waystation.testing.directed import MODE, next_step, pieces
+from waystation.testing.responses_script import (
+    INPUT_TOKENS,
+    RESPONSE_WORDS,
+    response_events,
+    response_object,
+    stream_of,
+)
 from waystation.wire.moderations import CATEGORIES
 
 WORDS = (
@@ -100,6 +107,8 @@ def answer(target: str, headers: dict[bytes, bytes], body: bytes) -> Answer:
     if refused is not None:
         return refused
     input_tokens = len(body) // 4
+    if target.partition("?")[0].endswith("/responses"):
+        return _response(mode, msgspec.json.decode(body), streams=request.stream)
     if target.endswith("/embeddings"):
         return _embeddings(request, input_tokens)
     if target.endswith("/moderations"):
@@ -142,6 +151,15 @@ def _fault(mode: str, headers: dict[bytes, bytes]) -> Answer | None:
         case "fault-503":
             return _error(503, "Overloaded.", ("retry-after", "1"), kind="server_error")
     return None
+
+
+def _response(mode: str, asked: dict[str, Any], *, streams: bool) -> Answer:
+    given, made = INPUT_TOKENS, len(RESPONSE_WORDS)
+    if not streams:
+        return _json(response_object(mode, asked), input_tokens=given, output_tokens=made)
+    events = stream_of(response_events(mode, asked))
+    steps = [step for event in events for step in (event, Act.PAUSE)]
+    return Answer(200, _STREAM, steps, chunked=True, input_tokens=given, output_tokens=made)
 
 
 def _error(status: int, message: str, *headers: tuple[str, str], kind: str = "error", **more: Any) -> Answer:

@@ -3,7 +3,7 @@
 Which fields the kinds of items have: ConversationItem of OpenAI's description.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from waystation.errors import InvalidRequest
@@ -131,6 +131,23 @@ def resource(item: Item, new_id: Callable[[str], str], taken: Collection[str] = 
         made.setdefault("status", "completed")
     if kind == "message":
         made["content"] = _content(item["content"], "output_text" if item["role"] == "assistant" else "input_text")
+    return made
+
+
+def named_items(items: Sequence[Item], new_id: Callable[[str], str]) -> list[Item]:
+    """The items of a request as they are kept. One of a kind that isn't known here stays as it is, but has an id."""
+    made: list[Item] = []
+    taken: set[str] = set()
+    for item in items:
+        try:
+            check_item(item, "input")
+        except InvalidRequest:
+            given = item.get("id")
+            fits = isinstance(given, str) and is_id(given) and given not in taken
+            made.append(item | {"id": given if fits else new_id("item_")})
+        else:
+            made.append(resource(item, new_id, taken))
+        taken.add(made[-1]["id"])
     return made
 
 

@@ -55,6 +55,10 @@ ROUTES = {
     "get /metrics": "getMetrics",
     "get /version": "getVersion",
     "get /openapi.json": "getOpenapi",
+    # responses
+    "get /v1/responses/{response_id}": "getResponse",
+    "delete /v1/responses/{response_id}": "deleteResponse",
+    "get /v1/responses/{response_id}/input_items": "listInputItems",
     # conversations
     "post /v1/conversations": "createConversation",
     "get /v1/conversations/{conversation_id}": "getConversation",
@@ -146,6 +150,15 @@ ROUTES = {
     "delete /v1/waystation/drills/{drill_id}": "stopDrill",
     "get /v1/waystation/notices": "listNotices",
     "get /v1/waystation/health": "retrieveHealth",
+    "get /v1/files": "listFiles",
+    "post /v1/files": "createFile",
+    "get /v1/files/{file_id}": "retrieveFile",
+    "delete /v1/files/{file_id}": "deleteFile",
+    "get /v1/files/{file_id}/content": "downloadFile",
+    "post /v1/uploads": "createUpload",
+    "post /v1/uploads/{upload_id}/parts": "addUploadPart",
+    "post /v1/uploads/{upload_id}/complete": "completeUpload",
+    "post /v1/uploads/{upload_id}/cancel": "cancelUpload",
 }
 READERS: dict[str, Any] = {
     "/v1/chat/completions": read_chat,

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from waystation.errors import ServiceUnavailable
 from waystation.jobs import store
 from waystation.jobs.model import LEASE_MARGIN_MS, LEASE_MS, Job
+from waystation.jobs.sweeps import EVERY_S, ROUND_AGAIN_S, SWEEP, SweepAll, sweep_job
 from waystation.jobs.worker import Jobs, Lease
 from waystation.runtime.db import Database
 from waystation.tables import jobs
@@ -240,3 +241,26 @@ class Away:
         if self.gone:
             raise ServiceUnavailable("gone")
         return self._database
+
+
+@in_a_loop
+async def test_a_round_of_sweeps_comes_again_and_one_that_fails_holds_up_no_other(
+    database: Database, clock: FakeClock
+) -> None:
+    swept: list[str] = []
+
+    async def broken(_most: int) -> int:
+        raise RuntimeError("broken")
+
+    async def files(most: int) -> int:
+        swept.append("files")
+        return most if len(swept) == 1 else 0  # there was more at first
+
+    worker = Jobs(database, clock, "1", {SWEEP: SweepAll({"responses": broken, "files": files})}, 8)
+    for _ in range(2):  # every start makes sure that it is there
+        await database.write(lambda connection: store.ensure(connection, sweep_job(clock.now_s())))
+    for wait_s, rounds in ((0, 1), (ROUND_AGAIN_S, 2), (ROUND_AGAIN_S, 2), (EVERY_S, 3)):
+        clock.advance(wait_s)
+        await worker.step()
+        await until(lambda: not worker._running)
+        assert len(swept) == rounds

@@ -3,6 +3,7 @@
 Source: the schema `Response` of OpenAI's description. A member that can't be null there is left out while nobody knows it.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -20,7 +21,7 @@ class Asked(Protocol):
     @property
     def conversation_id(self) -> str | None: ...
     @property
-    def include(self) -> list[str] | None: ...
+    def include(self) -> Sequence[str] | None: ...
     @property
     def instructions(self) -> str | None: ...
     @property

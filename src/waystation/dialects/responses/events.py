@@ -1,10 +1,20 @@
 """The events of a streamed response: numbered from 0, each with its name in front."""
 
+import re
 from typing import Any
 
 import msgspec
 
 _encode = msgspec.json.encode
+
+NOT_PLAIN = re.compile(
+    rb'"type"\s*:\s*"response\.'
+    rb'(?!created"|queued"|in_progress"|output_item\.added"|content_part\.added"|output_text\.delta")'
+    rb'|"item"\s*:\s*\{[^{}]*"type"\s*:\s*"(?!message")'
+    rb'|"part"\s*:\s*\{[^{}]*"type"\s*:\s*"(?!output_text")'
+    rb'|"type"\s*:\s*"error"|"logprobs"\s*:\s*\[\s*[^\]\s]'
+)
+"""Found in events that say something else than text (`dialects/table.py`). In a text their quotes would have a backslash."""
 
 
 class Events:

@@ -7,6 +7,7 @@ from waystation.dialects.chat_turns import PLAIN_TYPE, split_data_url
 from waystation.dialects.responses.thoughts import opened
 from waystation.dialects.responses.tools import INSTEAD
 from waystation.errors import Unsupported
+from waystation.wire.response_items import kind_of
 
 Item = dict[str, Any]
 
@@ -30,7 +31,7 @@ class _Reading:
         self._open = False  # the last turn is the model's, and what it says next belongs to that
 
     def take(self, item: Item, param: str) -> None:
-        kind = item.get("type") or "message"
+        kind = kind_of(item)
         if kind == "message":
             self._message(item, param)
         elif kind in ("function_call", "custom_tool_call"):

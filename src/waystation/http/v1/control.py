@@ -23,6 +23,7 @@ from waystation.providers.model import ProviderConfig
 from waystation.storage.completions.service import StoredCompletions
 from waystation.storage.conversations.service import Conversations
 from waystation.storage.files.service import Files
+from waystation.storage.files.uploads import Uploads
 from waystation.storage.responses.service import Responses
 from waystation.terms import Caller, Model
 from waystation.wire.drills import HealthObject
@@ -68,6 +69,7 @@ class Control(msgspec.Struct, kw_only=True):
     conversations: Conversations
     completions: StoredCompletions
     files: Files
+    uploads: Uploads
     models: Callable[[], Mapping[str, Model]]  # those of now, by name
     journals: Path  # the folder: what was settled and is not posted yet
     signup_grant_nano: int

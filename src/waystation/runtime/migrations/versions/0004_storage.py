@@ -73,6 +73,15 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "response_items",
+        sa.Column("item_id", sa.Text(), nullable=False),
+        sa.Column("response_id", sa.Text(), nullable=False),
+        sa.Column("project_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("item_id", "response_id", name=op.f("pk_response_items")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_response_items_response_id"), "response_items", ["response_id"], unique=False)
+    op.create_table(
         "responses",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("project_id", sa.Text(), nullable=False),
