@@ -49,7 +49,9 @@ CALLS = {
 MISSING = frozenset(
     label
     for label in CALLS
-    if label.startswith(("GET /responses/", "DELETE /responses/")) or "/chat/completions" in label
+    if label.startswith(("GET /responses/", "DELETE /responses/"))
+    or label == "GET /chat/completions"
+    or "{completion_id}" in label
 ) | {
     "POST /responses/{response_id}/cancel",
     "POST /responses/input_tokens",
