@@ -109,8 +109,7 @@ def document(version: str, server_url: str) -> dict[str, Any]:
         "servers": [{"url": server_url}],
         "security": [{"ApiKeyAuth": []}],
         "tags": [{"name": tag} for tag in _TAGS],
-        "paths": {**_calls(), **_models(), **_server(), **_with_files(_control())},
-        "paths": _joined(_calls(), _models(), _server(), _control()),
+        "paths": _joined(_calls(), _models(), _server(), _with_files(_control())),
         "components": {
             "schemas": schemas,
             "securitySchemes": {
