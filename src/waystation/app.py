@@ -37,7 +37,7 @@ from waystation.dialects.chat_body import chat_body
 from waystation.dialects.completions import completion_body
 from waystation.dialects.envelope import Envelope
 from waystation.dialects.responses.echo import begun_response
-from waystation.engine.model import LocalModel, engine_origin
+from waystation.engine.model import DEFAULT_CHAT_FILE, LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.fleet.model import DRILLS_TOPIC, FLEET_TOPIC
 from waystation.fleet.sealing import SECRET_KEY_FILE, Sealer
@@ -65,6 +65,8 @@ from waystation.ledger.service import Ledger
 from waystation.ledger.verify import verify
 from waystation.metering.estimate import count_input
 from waystation.metering.tokens import Tokenizers
+from waystation.moderation.provider import Moderator, Rules, WithModerator
+from waystation.moderation.words import Words, built_in, read_words
 from waystation.policy.admit import Policy
 from waystation.providers.cache.service import TOPIC as KEPT_ANSWERS
 from waystation.routing.router import Router
@@ -84,9 +86,10 @@ from waystation.storage.responses.background import Background
 from waystation.storage.responses.keeping import Later, ResponsesKeeper
 from waystation.storage.responses.service import Responses
 from waystation.storage.vault import Vault
-from waystation.terms import Caller, Model
+from waystation.terms import ENGINE, Caller, Model
 from waystation.upstreams import Upstreams
 from waystation.wire.models import ModelObject, model_list
+from waystation.wire.moderations import CATEGORIES, Categories
 from waystation.wire.tokenize import Tokenization, read_tokenize
 
 log = logging.getLogger("waystation")
@@ -171,7 +174,8 @@ class Worker:
         self.fleet = Fleet(
             self.clock, Ids().new, Sealer(settings.data / SECRET_KEY_FILE), lambda: self.fixed
         )  # with ids of its own, because verbs run in the database's writer thread
-        self.upstreams = Upstreams(self.database, self.clock, self.fleet, self.engine, self.count)
+        local = WithModerator(self.engine, self.moderator())
+        self.upstreams = Upstreams(self.database, self.clock, self.fleet, local, self.count)
         self.catalogue = Catalogue(
             self.view.models,
             self.clock.now_s,
@@ -288,6 +292,23 @@ class Worker:
         self.view.models.update(models)
         for problem in traffic_problems(settings, added, traffic):
             log.warning("%s %s; it is left out", problem.key, problem.en)
+
+    def moderator(self) -> Moderator:
+        """What judges texts on this machine. Raises WordsError."""
+        settings = self.settings.moderation
+        name = settings.judge_model or DEFAULT_CHAT_FILE.model
+
+        def judge() -> Model | None:
+            model = self.view.models.get(name) if settings.judge else None
+            return model if model is not None and model.deployment.provider == ENGINE else None
+
+        own = [] if settings.words_file is None else [read_words(settings.words_file)]
+        thresholds = {
+            category: getattr(settings, field)
+            for category, field in zip(CATEGORIES, Categories.__struct_fields__, strict=True)
+        }
+        rules = Rules(thresholds, settings.judge_timeout_s, settings.judge_windows_max)
+        return Moderator(self.engine, judge, Words([*built_in(), *own]), rules)
 
     def app(self) -> Any:
         """The Starlette app of everything that is not a call."""

@@ -24,6 +24,7 @@ from waystation.engine.model import (
 )
 from waystation.engine.sources import present
 from waystation.fleet.model import Fixed
+from waystation.moderation.provider import MODEL as MODERATOR
 from waystation.settings import ModelSettings, Settings
 from waystation.settings_models import facts_of
 from waystation.terms import ENGINE, Model, Price
@@ -32,6 +33,7 @@ from waystation.wire.gguf import NotGguf, read_head
 GGUF_MAGIC = b"GGUF"
 # A small model that has lost its way writes until its limit: minutes, in a place that others wait for.
 LOCAL_OUTPUT_TOKENS_MAX = 8192
+MODERATION_TOKENS_MAX = 1 << 20
 
 
 class Added(NamedTuple):
@@ -139,6 +141,7 @@ def models_of(
         DEFAULT_CHAT_FILE.model,
         EMBEDDING_MODEL.name,
         with_aliases=not traffic.providers,
+        moderator=MODERATOR,
         deployments=traffic.deployments,
         routes=traffic.routes,
     )
@@ -146,6 +149,8 @@ def models_of(
 
 def _offers(settings: Settings, local: Mapping[str, LocalModel], added: Sequence[PricedModel]) -> list[Offer]:
     offers = [provider_offer(model) for model in settings.models.values() if model.provider is not None]
+    if settings.moderation.enabled:
+        offers.append(Offer(MODERATOR, "moderation", ENGINE, MODERATOR, FREE, MODERATION_TOKENS_MAX, 0))
     return offers + [local_offer(model, settings.models.get(model.name), added) for model in local.values()]
 
 
@@ -162,6 +167,8 @@ def _facts(settings: Settings, added: Sequence[PricedModel]) -> dict[str, ModelF
     """All models, as the rules about routes know them."""
     local = local_models(settings, [Added(model.name, model.path, model.kind) for model in added])
     facts = {name: ModelFacts(model.kind, ENGINE, name) for name, model in local.items()}
+    if settings.moderation.enabled:
+        facts[MODERATOR] = ModelFacts("moderation", ENGINE, MODERATOR)
     return facts | {
         name: facts_of(model) for name, model in settings.models.items() if model.path is None or name in local
     }

@@ -147,6 +147,39 @@ class JobsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ModerationSettings:
+    """The moderator of this machine: what it judges with, and from which score on a category is flagged."""
+
+    enabled: bool = setting(True, "Offer `waystation-moderation`, which judges on this machine.")
+    judge: bool = setting(True, "A local chat model judges beside the word lists. Off: the word lists alone.")
+    judge_model: str = setting("", "The local chat model that judges. Empty: the built-in one.")
+    judge_timeout_s: float = setting(
+        20.0, "Longest time that all judgements of a call take; then the word lists alone count.", unit="s", least=0.1
+    )
+    judge_windows_max: int = setting(
+        16, "Most parts of a call's texts that are judged, 400 characters each.", least=1, most=1024
+    )
+    words_file: Path | None = setting(None, "TOML file with words and regular expressions of your own by category.")
+    harassment: float = setting(0.5, "From this score on `harassment` is flagged.", least=0, most=1)
+    harassment_threatening: float = setting(
+        0.5, "From this score on `harassment/threatening` is flagged.", least=0, most=1
+    )
+    hate: float = setting(0.5, "From this score on `hate` is flagged.", least=0, most=1)
+    hate_threatening: float = setting(0.5, "From this score on `hate/threatening` is flagged.", least=0, most=1)
+    illicit: float = setting(0.5, "From this score on `illicit` is flagged.", least=0, most=1)
+    illicit_violent: float = setting(0.5, "From this score on `illicit/violent` is flagged.", least=0, most=1)
+    self_harm: float = setting(0.5, "From this score on `self-harm` is flagged.", least=0, most=1)
+    self_harm_intent: float = setting(0.5, "From this score on `self-harm/intent` is flagged.", least=0, most=1)
+    self_harm_instructions: float = setting(
+        0.5, "From this score on `self-harm/instructions` is flagged.", least=0, most=1
+    )
+    sexual: float = setting(0.5, "From this score on `sexual` is flagged.", least=0, most=1)
+    sexual_minors: float = setting(0.5, "From this score on `sexual/minors` is flagged.", least=0, most=1)
+    violence: float = setting(0.5, "From this score on `violence` is flagged.", least=0, most=1)
+    violence_graphic: float = setting(0.5, "From this score on `violence/graphic` is flagged.", least=0, most=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of them, as they hold for this start."""
 
@@ -158,6 +191,7 @@ class Settings:
     engine: EngineSettings
     money: MoneySettings
     storage: StorageSettings
+    moderation: ModerationSettings
     providers: dict[str, ProviderConfig]
     models: dict[str, ModelSettings]
     deployments: dict[str, DeploymentConfig] = field(default_factory=dict)
@@ -220,7 +254,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError([f"{path}: can't be read: {error}"]) from None
 
 
-TOPICS = ("server", "engine", "money", "storage", "jobs", "providers", "models", "deployments", "routes")
+TOPICS = ("server", "engine", "money", "storage", "jobs", "moderation", "providers", "models", "deployments", "routes")
 
 
 def _assemble(
@@ -230,12 +264,15 @@ def _assemble(
     for key in tables:
         if key not in known:
             read.complain(key, f"is not a setting{nearest(key, known)}")
-    given = {topic: _given(overrides, topic) for topic in ("server", "engine", "money", "storage", "jobs")}
+    given = {
+        topic: _given(overrides, topic) for topic in ("server", "engine", "money", "storage", "jobs", "moderation")
+    }
     server = read.topic(ServerSettings, "server", tables.get("server", {}), over=given["server"])
     engine = read.topic(EngineSettings, "engine", tables.get("engine", {}), over=given["engine"])
     money = read.topic(MoneySettings, "money", tables.get("money", {}), over=given["money"])
     storage = read.topic(StorageSettings, "storage", tables.get("storage", {}), over=given["storage"])
     jobs = read.topic(JobsSettings, "jobs", tables.get("jobs", {}), over=given["jobs"])
+    moderation = read.topic(ModerationSettings, "moderation", tables.get("moderation", {}), over=given["moderation"])
     if money is not None:
         _check_money(read, money)
     if storage is not None:
@@ -249,7 +286,9 @@ def _assemble(
         check_traffic(read, models, deployments, routes, named)
     models_folder = _text(read, "WAYSTATION_MODELS", "models_folder", tables)
     database_url = _text(read, "WAYSTATION_DATABASE_URL", "database_url", tables)
-    if read.problems or server is None or engine is None or money is None or storage is None or jobs is None:
+    if server is None or engine is None or money is None or storage is None or jobs is None or moderation is None:
+        return None  # each has its problems there
+    if read.problems:
         return None
     return Settings(
         data=data,
@@ -260,6 +299,7 @@ def _assemble(
         engine=engine,
         money=money,
         storage=storage,
+        moderation=moderation,
         providers=providers,
         models=models,
         deployments=deployments,

@@ -26,6 +26,7 @@ MAY_KNOW = {
     "fleet": {"catalogue", "metering", "providers.model", "tables"},  # rows beside what the file says of the same nouns
     "providers.model": set(),  # plain data: a provider as it is configured
     "providers": {"gateway", "dialects", "providers.model", "tables"},  # the last for kept answers
+    "moderation": {"gateway", "metering", "dialects"},
     "engine": {"gateway", "metering", "dialects"},
     "http": {
         "gateway",

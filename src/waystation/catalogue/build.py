@@ -23,6 +23,12 @@ _OPERATIONS = {
 }
 
 CHAT_ALIASES = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-5", "gpt-5-mini", "gpt-5-nano")
+MODERATION_ALIASES = (
+    "omni-moderation-latest",
+    "omni-moderation-2024-09-26",
+    "text-moderation-latest",
+    "text-moderation-stable",
+)
 EMBEDDING_ALIASES = ("text-embedding-3-small", "text-embedding-3-large")
 
 
@@ -83,13 +89,15 @@ def build_models(
     default_embedding: str | None,
     *,
     with_aliases: bool,
+    moderator: str | None = None,
     deployments: Mapping[str, DeploymentConfig] | None = None,
     routes: Mapping[str, RouteConfig] | None = None,
 ) -> dict[str, Model]:
     """All models by name. A later offer of a name wins; aliases never hide a model that was configured.
 
     `with_aliases`: OpenAI's names stand for the local models, so that a sample runs as it is written. Only while no provider is
-    configured: with a real `gpt-4o` in reach, a small local model must not answer in its name.
+    configured: with a real `gpt-4o` in reach, a small local model must not answer in its name. The `moderator` has
+    OpenAI's names until another model moderates.
     """
     routes = routes or {}
     kept = {offer.name: offer for offer in offers}
@@ -102,13 +110,22 @@ def build_models(
         names.setdefault(AUTO, auto)
     models |= {name: model for name in names if (model := named(name, names, models)) is not None}
     if with_aliases:
-        for given, target in ((CHAT_ALIASES, default_chat), (EMBEDDING_ALIASES, default_embedding)):
-            if target in models:
-                for name in given:
-                    alias = named(name, {name: RouteConfig(alias_of=target)}, models)
-                    if alias is not None:
-                        models.setdefault(name, alias)
+        _add_aliases(models, CHAT_ALIASES, default_chat)
+        _add_aliases(models, EMBEDDING_ALIASES, default_embedding)
+    moderators = [name for name, model in models.items() if Operation.MODERATIONS in model.abilities.operations]
+    if moderators == [moderator]:
+        _add_aliases(models, MODERATION_ALIASES, moderator)
     return models
+
+
+def _add_aliases(models: dict[str, Model], names: Iterable[str], target: str | None) -> None:
+    """OpenAI's names for a local model, where nothing has them yet."""
+    if target not in models:
+        return
+    for name in names:
+        alias = named(name, {name: RouteConfig(alias_of=target)}, models)
+        if alias is not None:
+            models.setdefault(name, alias)
 
 
 def vanished_aliases(models: Mapping[str, Model]) -> list[str]:

@@ -30,7 +30,7 @@ class Readiness:
         fault = self._database_fault()
         models: dict[str, str] = {}
         for model in self._models.values():
-            if model.alias_of is None:
+            if model.alias_of is None and not _is_moderator(model):
                 local = model.deployment.provider == ENGINE
                 models[model.name] = await self._local(model.deployment.upstream_model) if local else "configured"
         chatting = {name for name in models if Operation.CHAT in self._models[name].abilities.operations}
@@ -49,3 +49,8 @@ class Readiness:
         except HttpFault:
             return "not_running"
         return "ready" if response.status == 200 else "loading"
+
+
+def _is_moderator(model: Model) -> bool:
+    """The local one: it has no child of its own, and is there whenever the process is."""
+    return model.deployment.provider == ENGINE and Operation.MODERATIONS in model.abilities.operations
