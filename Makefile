@@ -10,13 +10,14 @@ TESTS  := $(BIN)/python -m pytest -n 2 -p tests.share_out
 SERVE  ?=
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install -q -c requirements.lock
 
-.PHONY: help setup serve test test-all check dev bench bundle lock clean
+.PHONY: help setup serve test test-all test-clients check dev bench bundle lock clean
 
 help:
 	@echo "make serve     environment, dependencies, default model, server (options: make serve SERVE='--port 9000')"
 	@echo "make setup     the environment for development"
 	@echo "make test      the quick tests, at most 3 minutes"
 	@echo "make test-all  kills, soaks and foreign clients too"
+	@echo "make test-clients  Codex, agent frameworks and others against the server, each installed once (needs Node)"
 	@echo "make check     format, lint, types, tests: all that CI runs"
 	@echo "make dev       the server from this checkout on a data folder of its own (./.cache/data)"
 	@echo "make bench     figures, as ratios in one run"
@@ -60,6 +61,11 @@ test: $(VENV)/.tests
 
 test-all: $(VENV)/.tests
 	@WAYSTATION_TEST_ALL=1 $(BIN)/python -m pytest
+
+# Nothing is skipped here: what can't be installed fails.
+test-clients: $(VENV)/.tests
+	@$(BIN)/python -m tests.clients.environments
+	@$(BIN)/python -m pytest tests/clients
 
 check: $(VENV)/.tests
 	@$(BIN)/ruff format --check .

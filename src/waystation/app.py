@@ -13,11 +13,13 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import uvloop
+from sqlalchemy import Connection
 from uvicorn.config import Config
 from uvicorn.server import Server
 
@@ -33,11 +35,14 @@ from waystation.catalogue.service import PRICES, PriceList
 from waystation.dialects.ask import Ask
 from waystation.dialects.chat_body import chat_body
 from waystation.dialects.completions import completion_body
+from waystation.dialects.envelope import Envelope
+from waystation.dialects.responses.echo import begun_response
 from waystation.engine.model import DEFAULT_CHAT_FILE, LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.fleet.model import DRILLS_TOPIC, FLEET_TOPIC
 from waystation.fleet.sealing import SECRET_KEY_FILE, Sealer
 from waystation.fleet.service import Fleet
+from waystation.gateway.call import Call
 from waystation.gateway.view import View
 from waystation.http.app import Desk, build_app
 from waystation.http.bounds import Bounds
@@ -51,6 +56,7 @@ from waystation.http.v1.proving import Prover
 from waystation.idempotency import store as answers_store
 from waystation.idempotency.service import Answers
 from waystation.inventory import Added, Traffic, fixed_fleet, local_models, models_of, traffic_problems
+from waystation.jobs import store as jobs_store
 from waystation.ledger.budgets.service import BUDGETS_TOPIC, Budgets
 from waystation.ledger.credit.service import CREDIT_TOPIC, Credit
 from waystation.ledger.rates.service import TOPIC as LIMITS_TOPIC
@@ -72,12 +78,15 @@ from waystation.settings import Settings, load_settings
 from waystation.storage.completions.keeping import CompletionsKeeper
 from waystation.storage.completions.service import StoredCompletions
 from waystation.storage.conversations.service import Conversations
-from waystation.storage.files.service import Files
+from waystation.storage.files.inline import Inliner
+from waystation.storage.files.model import FileBounds
+from waystation.storage.files.opening import open_files
 from waystation.storage.memory import Memory
-from waystation.storage.responses.keeping import ResponsesKeeper
+from waystation.storage.responses.background import Background
+from waystation.storage.responses.keeping import Later, ResponsesKeeper
 from waystation.storage.responses.service import Responses
 from waystation.storage.vault import Vault
-from waystation.terms import ENGINE, Model
+from waystation.terms import ENGINE, Caller, Model
 from waystation.upstreams import Upstreams
 from waystation.wire.models import ModelObject, model_list
 from waystation.wire.moderations import CATEGORIES, Categories
@@ -86,6 +95,7 @@ from waystation.wire.tokenize import Tokenization, read_tokenize
 log = logging.getLogger("waystation")
 
 DAY_S = 86_400
+JOBS_SHARE = Fraction(1, 4)
 
 
 def said_in_openais(ask: Ask, model: str) -> dict[str, Any]:
@@ -105,7 +115,10 @@ class Parts(msgspec.Struct):
 
 
 class Worker:
-    """A gateway worker: opened, serving, closed. It is in one of the `workers` slots of this server, from 0."""
+    """A gateway worker: opened, serving, closed. It is in one of the `workers` slots of this server, from 0.
+
+    The process that does jobs is one too, in the slot after these, without a door (`jobs_app.py`).
+    """
 
     def __init__(self, settings: Settings, slot: int, workers: int) -> None:
         self.settings = settings
@@ -133,9 +146,19 @@ class Worker:
             self.clock,
             lambda text, model: self.count(text, model),
             workers=self.workers,
-            on_closed=answers_store.mark_lost,
+            rates=self.slot < settings.server.workers,
+            on_closed=self.forget_epoch,
             retention_s=days * DAY_S if days else None,
             difference_percent=settings.money.usage_difference_percent,
+        )
+        self.file_storage = open_files(
+            self.clock,
+            Ids().new,
+            self.database,
+            self.vault,
+            settings.storage.url,
+            settings.data / "files",
+            FileBounds(**{name: getattr(settings.storage, name) for name in FileBounds.__struct_fields__}),
         )
         self.answers = Answers(self.database, self.ledger.epoch, self.clock, settings.server.idempotency_s)
         self.engine = EngineProvider(
@@ -144,7 +167,7 @@ class Worker:
             (),
             self.tokenizers,
             queue_max=settings.engine.queue_max,
-            workers=self.workers,
+            share=engine_share(settings, self.slot),
             body_of=said_in_openais,
         )
         self.fixed = fixed_fleet(settings)
@@ -182,13 +205,25 @@ class Worker:
         await self.catalogue.prices_changed()
         await self.models_changed([])
         await self.upstreams.drills_changed()
+        self.policy = Policy(self.view.models, strict=settings.server.strict_parameters)
+        new_id = Ids().new  # of its own, because verbs run in the database's writer thread
+        self.conversations = Conversations(self.clock, new_id, self.vault)
+        self.responses = Responses(self.clock, new_id, self.vault, self.conversations)
+        self.background = Background(
+            self.database,
+            self.clock,
+            self.ids.new,
+            self.vault,
+            self.responses,
+            self.admit_later,
+        )
         self.way = Parts(
             Identify(self.view.keys, self.clock.now_s),
             self.catalogue,
-            Policy(self.view.models, strict=settings.server.strict_parameters),
+            self.policy,
             self.ledger,
             self.upstreams.router,
-            Memory(ResponsesKeeper(), CompletionsKeeper()),
+            Memory(self.keeper(), self.completions_keeper(), Inliner(self.file_storage.files)),
         )
         self.readiness = Readiness(
             self.view.models,
@@ -198,9 +233,36 @@ class Worker:
         )
         self.doorway = Doorway(self.way, self.bounds, self.ids.request_id, self.answers)
         self.shared = SharedFigures(settings.data / FOLDER, self.slot, self.figures, lambda: self.view.number)
-        if len(self.upstreams.router.providers) > 1:
+        if len(self.upstreams.router.providers) > 1 and self.slot == 0:
             gone = vanished_aliases(self.view.models)
             log.info("a provider is configured: local models no longer answer as %s", ", ".join(gone))
+
+    @staticmethod
+    def forget_epoch(connection: Connection, epoch: int) -> None:
+        """A worker has died, and its journal is finished: what it was at is nobody's any more."""
+        answers_store.mark_lost(connection, epoch)
+        jobs_store.release(connection, str(epoch))
+
+    def keeper(self) -> ResponsesKeeper:
+        """What the Responses API remembers, on this worker's database."""
+        return ResponsesKeeper(
+            self.database,
+            self.responses,
+            self.conversations,
+            self.clock,
+            self.ids.new,
+            resolve=self.catalogue.resolve,
+            count=self.count,
+            days=self.settings.storage.responses_days,
+            body_bytes_max=self.settings.server.body_decompressed_bytes_max,
+            later=Later(self.background, begun),
+        )
+
+    async def admit_later(self, call: Call, caller: Caller) -> None:
+        """What can be said of a call before it is made: its model, its parameters, its rates."""
+        model = self.catalogue.resolve(call, caller)
+        self.policy.admit(call, caller, model)
+        await self.ledger.take_rates(caller, model, call)
 
     def count(self, text: str, model: str) -> int:
         return self.tokenizers.count_tokens(text, self.canonical(model))[0]
@@ -290,6 +352,11 @@ class Worker:
             )
         )
 
+    def completions_keeper(self) -> CompletionsKeeper:
+        completions = StoredCompletions(self.clock, Ids().new, self.vault)
+        days = self.settings.storage.responses_days
+        return CompletionsKeeper(self.database, completions, self.clock, Ids().new, days)
+
     def control(self) -> Control:
         """The control plane, on this worker's database."""
         new_id = Ids().new  # of its own, because verbs run in the database's writer thread
@@ -302,16 +369,18 @@ class Worker:
             limits=RateLimits(self.clock, new_id),
             prices=PriceList(self.clock),
             fleet=self.fleet,
-            responses=Responses(self.clock, new_id, self.vault),
+            responses=Responses(self.clock, new_id, self.vault, self.conversations),
             conversations=Conversations(self.clock, new_id, self.vault),
             completions=StoredCompletions(self.clock, new_id, self.vault),
-            files=Files(self.clock, new_id, self.vault),
+            files=self.file_storage.files,
+            uploads=self.file_storage.uploads,
             journals=self.settings.data / "journal",
             models=lambda: self.view.models,
             signup_grant_nano=self.settings.money.signup_grant_nano,
             prover=Prover(lambda: self.database.read(verify)),
             follow=self.follower.step,
             forget_answers=self.upstreams.cache.purge,
+            background=self.background,
             test_provider=self.upstreams.test,
             health=self.upstreams.health,
         )
@@ -356,7 +425,21 @@ class Worker:
         self.shared.publish()
         await self.upstreams.close()
         await self.http.close()
+        self.file_storage.contents.close()
         await asyncio.to_thread(self.database.close)
+
+
+def begun(call: Call, created_at: int) -> dict[str, Any]:
+    """A response before anything of it is answered."""
+    return begun_response(Envelope(call.answer_id, call.request.model, created_at), call.request)
+
+
+def engine_share(settings: Settings, slot: int) -> Fraction:
+    """A process's part of the local models' cache: all answers under way must have room in it."""
+    gateways = settings.server.workers
+    if not settings.jobs.enabled:
+        return Fraction(1, gateways)
+    return (1 - JOBS_SHARE) / gateways if slot < gateways else JOBS_SHARE
 
 
 class WorkerServer(Server):

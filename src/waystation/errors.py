@@ -49,6 +49,15 @@ class UnknownUrl(InvalidRequest):
     status, code = 404, "unknown_url"
 
 
+class UnsupportedByServer(InvalidRequest):
+    """404: OpenAI has this operation, and this server does not serve it. `instead` says what to do in its place."""
+
+    status, code = 404, "unsupported_by_server"
+
+    def __init__(self, message: str, instead: str) -> None:
+        super().__init__(f"{message} {instead}")
+
+
 class MethodNotAllowed(InvalidRequest):
     status, code = 405, "method_not_allowed"
 

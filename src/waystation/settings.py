@@ -133,8 +133,17 @@ class StorageSettings:
     responses_days: int = setting(
         30, "How long responses and stored chat completions are kept.", unit="days", least=1, most=36_500
     )
-    file_bytes_max: int = setting(512 * MIB, "Largest file.", unit="bytes", least=KIB)
+    file_bytes_max: int = setting(512 * MIB, "Largest file that comes in one request.", unit="bytes", least=KIB)
+    upload_bytes_max: int = setting(8 * 1024 * MIB, "Largest file that comes in parts.", unit="bytes", least=KIB)
     project_bytes_max: int = setting(100 * 1024 * MIB, "All files of a project together.", unit="bytes", least=KIB)
+
+
+@dataclass(frozen=True, slots=True)
+class JobsSettings:
+    """Work that outlives its request: responses in the background, and what is tidied up."""
+
+    enabled: bool = setting(True, "Run a process for such work beside the gateway workers.")
+    concurrency: int = setting(16, "Jobs under way at once; others wait.", least=1, most=1_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +196,7 @@ class Settings:
     models: dict[str, ModelSettings]
     deployments: dict[str, DeploymentConfig] = field(default_factory=dict)
     routes: dict[str, RouteConfig] = field(default_factory=dict)
+    jobs: JobsSettings = field(default_factory=JobsSettings)
     warnings: tuple[str, ...] = ()  # misspelt variables: said at start, no reason to refuse
 
 
@@ -244,7 +254,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError([f"{path}: can't be read: {error}"]) from None
 
 
-TOPICS = ("server", "engine", "money", "storage", "moderation", "providers", "models", "deployments", "routes")
+TOPICS = ("server", "engine", "money", "storage", "jobs", "moderation", "providers", "models", "deployments", "routes")
 
 
 def _assemble(
@@ -254,11 +264,14 @@ def _assemble(
     for key in tables:
         if key not in known:
             read.complain(key, f"is not a setting{nearest(key, known)}")
-    given = {topic: _given(overrides, topic) for topic in ("server", "engine", "money", "storage", "moderation")}
+    given = {
+        topic: _given(overrides, topic) for topic in ("server", "engine", "money", "storage", "jobs", "moderation")
+    }
     server = read.topic(ServerSettings, "server", tables.get("server", {}), over=given["server"])
     engine = read.topic(EngineSettings, "engine", tables.get("engine", {}), over=given["engine"])
     money = read.topic(MoneySettings, "money", tables.get("money", {}), over=given["money"])
     storage = read.topic(StorageSettings, "storage", tables.get("storage", {}), over=given["storage"])
+    jobs = read.topic(JobsSettings, "jobs", tables.get("jobs", {}), over=given["jobs"])
     moderation = read.topic(ModerationSettings, "moderation", tables.get("moderation", {}), over=given["moderation"])
     if money is not None:
         _check_money(read, money)
@@ -273,7 +286,9 @@ def _assemble(
         check_traffic(read, models, deployments, routes, named)
     models_folder = _text(read, "WAYSTATION_MODELS", "models_folder", tables)
     database_url = _text(read, "WAYSTATION_DATABASE_URL", "database_url", tables)
-    if read.problems or server is None or engine is None or money is None or storage is None or moderation is None:
+    if server is None or engine is None or money is None or storage is None or jobs is None or moderation is None:
+        return None  # each has its problems there
+    if read.problems:
         return None
     return Settings(
         data=data,
@@ -289,6 +304,7 @@ def _assemble(
         models=models,
         deployments=deployments,
         routes=routes,
+        jobs=jobs,
         warnings=_misspelt(read),
     )
 

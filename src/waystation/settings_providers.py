@@ -48,6 +48,12 @@ class ProviderSettings:
     concurrency_max: int | None = setting(
         None, "Calls under way there at once, of each gateway process. More of them go elsewhere or wait.", least=1
     )
+    responses: bool | None = setting(
+        None, "It speaks the Responses API: its calls are passed on as they came. Else the preset's, or translated."
+    )
+    hosted_tools: tuple[str, ...] | None = setting(
+        None, 'Tools that it runs itself in that API, as ["web_search"]. Else the preset\'s.'
+    )
     allow_private_network: bool = setting(
         False,
         "Its host may have an address that is not public. Not needed for this machine's loopback address nor for the "

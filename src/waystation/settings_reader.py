@@ -92,6 +92,10 @@ def from_toml(hint: Any, value: Any, folder: Path) -> Any:
         if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
             return dict(value)
         raise ValueError('must be a table of texts, as { "x-team" = "blue" }')
+    if get_origin(hint) is tuple:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise ValueError('must be a list of texts, as ["web_search"]')
     choices = get_args(hint)
     if value in choices:
         return value
@@ -114,6 +118,8 @@ def from_text(hint: Any, text: str) -> Any:
         if text.strip().lower() not in words:
             raise ValueError(f"is {text!r}; it must be true or false")
         return words[text.strip().lower()]
+    if get_origin(hint) is tuple:
+        return tuple(word for each in text.split(",") if (word := each.strip()))
     if hint in (int, float):
         try:
             return hint(text)

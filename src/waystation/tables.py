@@ -625,6 +625,16 @@ response_events = Table(  # of responses in the background; goes with its respon
     sqlite_with_rowid=False,
 )
 
+response_items = Table(  # where an item is that a caller only refers to; goes with its response
+    "response_items",
+    metadata,
+    Column("item_id", Text, nullable=False),
+    Column("response_id", Text, nullable=False, index=True),
+    Column("project_id", Text, nullable=False),
+    PrimaryKeyConstraint("item_id", "response_id"),
+    sqlite_with_rowid=False,
+)
+
 conversations = Table(
     "conversations",
     metadata,
@@ -659,6 +669,18 @@ stored_completions = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Index("ix_stored_completions_project_id_id", "project_id", "id"),
+    Index("ix_stored_completions_project_id_model_id", "project_id", "model", "id"),
+)
+
+stored_completion_metadata = Table(  # once more, to find them by it
+    "stored_completion_metadata",
+    metadata,
+    Column("project_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("completion_id", Text, nullable=False, index=True),
+    PrimaryKeyConstraint("project_id", "name", "value", "completion_id"),
+    sqlite_with_rowid=False,
 )
 
 files = Table(

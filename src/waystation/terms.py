@@ -137,6 +137,9 @@ class Price(msgspec.Struct, frozen=True):
     request_nano: int = 0  # for the call itself
     steps: tuple[Step, ...] = ()  # by above_input_tokens, the lowest first
     tiers: dict[str, "Price"] = {}  # "flex", "priority", "batch": prices of their own; other tiers cost what this says
+    tools: dict[
+        str, int
+    ] = {}  # nano for one call of a tool that the provider runs, by its type: the same in every tier
 
 
 class Abilities(msgspec.Struct, frozen=True):
@@ -244,6 +247,7 @@ class Usage(msgspec.Struct):
     audio_output_tokens: int = 0  # part of output_tokens
     images: int = 0  # generated
     tier: str | None = None  # the service tier that the provider says it served: "flex", "priority"
+    tool_calls: dict[str, int] | None = None  # calls of tools that the provider ran, by type, where they have a fee
 
 
 class Piece(msgspec.Struct):

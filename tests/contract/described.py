@@ -2,23 +2,17 @@
 
 import base64
 import json
+import re
+from functools import cache
 from typing import Any
 
 from tests.contract.recorder import Exchange
-from tests.contract.shapes import assert_shape
+from tests.contract.shapes import assert_shape, description
 
 FLOAT_BYTES = 4
 PREFIXES = ("/openai/v1", "/openai", "/v1")
-BODIES = {
-    "/chat/completions": "CreateChatCompletionResponse",
-    "/completions": "CreateCompletionResponse",
-    "/embeddings": "CreateEmbeddingResponse",
-    "/moderations": "CreateModerationResponse",
-}
-EVENTS = {
-    "/chat/completions": "CreateChatCompletionStreamResponse",
-    "/completions": "CreateCompletionResponse",
-}
+CALLS = ("/chat/completions", "/completions", "/embeddings", "/responses", "/moderations")
+ENDS = ("response.completed", "response.incomplete", "response.failed", "error")
 
 
 def check_exchange(exchange: Exchange, *, is_ours: bool = True) -> None:
@@ -28,13 +22,46 @@ def check_exchange(exchange: Exchange, *, is_ours: bool = True) -> None:
         if exchange.method != "HEAD":
             check_error(json.loads(bytes(exchange.body)))
     elif exchange.is_stream:
-        check_stream(exchange, EVENTS[bare_path(exchange)] if is_ours else None)
-    elif bare_path(exchange) == "/models":
-        assert_shape("ListModelsResponse", json.loads(bytes(exchange.body)))
-    elif bare_path(exchange).startswith("/models/"):
-        assert_shape("Model", json.loads(bytes(exchange.body)))
-    elif is_ours and (schema := BODIES.get(bare_path(exchange))):
-        assert_shape(schema, as_described(json.loads(bytes(exchange.body))))
+        check_stream(exchange, answer_of(exchange, "text/event-stream") if is_ours else None)
+    elif is_ours or bare_path(exchange).startswith("/models"):
+        schema = answer_of(exchange, "application/json")
+        if schema is not None:
+            assert_shape(schema, as_described(json.loads(bytes(exchange.body))))
+
+
+def operation_of(method: str, path: str) -> str | None:
+    """The operation of OpenAI's description that a request without its prefix is; a path without parameters goes first."""
+    for label in sorted(description()["answers"], key=lambda label: label.count("{")):
+        verb, _, pattern = label.partition(" ")
+        if verb == method and re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(pattern)), path):
+            return str(label)
+    return None
+
+
+def answer_of(exchange: Exchange, media_type: str) -> str | None:
+    """The schema of an answer. A response that is retrieved as a stream is told in the events of one that is created."""
+    label = operation_of(exchange.method, bare_path(exchange))
+    if label == "GET /responses/{response_id}" and media_type == "text/event-stream":
+        label = "POST /responses"
+    schema: str | None = description()["answers"].get(label, {}).get(media_type)
+    return schema
+
+
+@cache
+def schema_of_event(kind: str) -> str:
+    """The schema of an event of a response. A kind that OpenAI doesn't describe fails."""
+    found = [
+        name
+        for name in (each["$ref"].rsplit("/", 1)[1] for each in schemas()["ResponseStreamEvent"]["anyOf"])
+        if kind in schemas()[name]["properties"]["type"].get("enum", ())
+    ]
+    assert found, f"no event of a response is a {kind!r}"
+    return str(found[0])
+
+
+def schemas() -> dict[str, Any]:
+    found: dict[str, Any] = description()["components"]["schemas"]
+    return found
 
 
 def check_headers(exchange: Exchange) -> None:
@@ -42,7 +69,7 @@ def check_headers(exchange: Exchange) -> None:
     assert headers.get("x-request-id", "").startswith("req_"), (exchange.path, dict(headers))
     assert headers["openai-version"] == "2020-10-01"
     assert int(headers["openai-processing-ms"]) >= 0
-    if exchange.status == 200 and bare_path(exchange) in BODIES:
+    if exchange.status == 200 and exchange.method == "POST" and bare_path(exchange) in CALLS:
         assert headers["x-waystation-deployment"]
 
 
@@ -65,6 +92,9 @@ def check_stream(exchange: Exchange, schema: str | None) -> None:
     """Events in order: JSON, then one [DONE], which only a stream without an error has."""
     assert exchange.headers.get("x-accel-buffering") == "no"
     events = exchange.events()
+    if schema == "ResponseStreamEvent":
+        check_events([json.loads(event) for event in events], is_whole=exchange.is_whole)
+        return
     if exchange.is_whole:
         assert (events[-1] == "[DONE]") != ("error" in last_json(events)), events[-3:]
         assert events.count("[DONE]") <= 1
@@ -77,10 +107,21 @@ def check_stream(exchange: Exchange, schema: str | None) -> None:
                 assert_shape(schema, as_described(body))
 
 
+def check_events(events: list[dict[str, Any]], *, is_whole: bool) -> None:
+    """Each as its type is described, numbered one after the other, and an end that is one; no [DONE]."""
+    first = events[0]["sequence_number"] if events else 0
+    for at, event in enumerate(events):
+        assert_shape(schema_of_event(event["type"]), event)
+        assert event["sequence_number"] == first + at, (event["type"], event["sequence_number"])
+    if is_whole:
+        assert events
+        assert events[-1]["type"] in ENDS, events[-1]["type"]
+
+
 def as_described(body: dict[str, Any]) -> dict[str, Any]:
     """A body without what OpenAI answers but does not describe: embeddings in base64, completions under way."""
     for told in body.get("data") or []:
-        if isinstance(told.get("embedding"), str):
+        if isinstance(told, dict) and isinstance(told.get("embedding"), str):
             told["embedding"] = [0.0] * (len(base64.b64decode(told["embedding"])) // FLOAT_BYTES)
     if body.get("object") == "text_completion":
         for choice in body["choices"]:

@@ -2,7 +2,8 @@
 
     python tests/contract/reduce_spec.py ../shared/openai-openapi/openapi.json
 
-OpenAPI 3.0's `nullable`, which the description still has here and there, is turned into JSON Schema on the way.
+OpenAPI 3.0's `nullable`, which the description still has here and there, is turned into JSON Schema on the way, and `oneOf`
+into `anyOf`.
 """
 
 import hashlib
@@ -32,6 +33,26 @@ ROOTS = (
     "ProjectRateLimit",
     "ProjectRateLimitListResponse",
     "UsageResponse",
+    "CreateResponse",
+    "Response",
+    "ResponseStreamEvent",
+    "OpenAIFile",
+    "ListFilesResponse",
+    "DeleteFileResponse",
+    "Upload",
+    "UploadPart",
+)
+# Of the operations under these every answer is checked, whole or by events, by the description of the operation itself.
+ANSWERS = (
+    "chat",
+    "completions",
+    "embeddings",
+    "models",
+    "moderations",
+    "files",
+    "uploads",
+    "responses",
+    "conversations",
 )
 REDUCED = Path(__file__).with_name("openai-spec-reduced.json")
 EXAMPLE_PATHS = ("/chat/completions", "/completions", "/embeddings", "/moderations", "/models", "/models/{model}")
@@ -40,10 +61,12 @@ _DROPPED = frozenset({"description", "example", "x-oaiMeta", "x-stainless-const"
 
 
 def reduce(spec: dict[str, Any]) -> dict[str, Any]:
-    """The schemas under ROOTS with all that they refer to, as JSON Schema 2020-12, and the examples of their routes."""
+    """The schemas under ROOTS with all that they refer to, as JSON Schema 2020-12, the labels of all operations,
+    and the examples of some."""
     schemas = spec["components"]["schemas"]
     kept: dict[str, Any] = {}
-    todo = list(ROOTS)
+    told = answers(spec)
+    todo = list(dict.fromkeys([*ROOTS, *(name for each in told.values() for name in each.values())]))
     while todo:
         name = todo.pop()
         if name not in kept:
@@ -51,9 +74,28 @@ def reduce(spec: dict[str, Any]) -> dict[str, Any]:
             todo += sorted(references(kept[name]))
     return {
         "source": {"title": spec["info"]["title"], "version": spec["info"]["version"], "openapi": spec["openapi"]},
+        "operations": sorted(f"{method.upper()} {path}" for path, each in spec["paths"].items() for method in each),
+        "answers": dict(sorted(told.items())),
         "examples": {path: examples(spec, path) for path in EXAMPLE_PATHS},
         "components": {"schemas": dict(sorted(kept.items()))},
     }
+
+
+def answers(spec: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """What each operation under ANSWERS answers, as names of schemas by media type: `{"POST /responses": {…: "Response"}}`."""
+    found: dict[str, dict[str, str]] = {}
+    for path, operations in spec["paths"].items():
+        if path.split("/")[1] not in ANSWERS or "?" in path:
+            continue
+        for method, operation in operations.items():
+            content = operation["responses"].get("200", {}).get("content", {})
+            named = {
+                media: told["schema"]["$ref"].rsplit("/", 1)[1]
+                for media, told in content.items()
+                if "$ref" in told["schema"]
+            }
+            found[f"{method.upper()} {path}"] = named
+    return found
 
 
 def examples(spec: dict[str, Any], path: str) -> list[dict[str, Any]]:
@@ -78,7 +120,10 @@ def clean(schema: Any, of_names: bool = False) -> Any:
     if not isinstance(schema, dict):
         return schema
     kept = {
-        key: clean(value, of_names=key in ("properties", "mapping") and not of_names)
+        # Its variants overlap (an item of a conversation is often an item of several kinds), so one of them is enough.
+        ("anyOf" if key == "oneOf" and not of_names else key): clean(
+            value, of_names=key in ("properties", "mapping") and not of_names
+        )
         for key, value in schema.items()
         if of_names or (key not in _DROPPED and key != "nullable")
     }

@@ -157,7 +157,7 @@ def test_an_unknown_url_is_404(gateway_client: OpenAI) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/chat/completions"), ("DELETE", "/embeddings"), ("POST", "/models")]
+    ("method", "path"), [("PUT", "/chat/completions"), ("DELETE", "/embeddings"), ("POST", "/models")]
 )
 def test_a_wrong_method_is_405_and_names_the_right_one(gateway: Running, method: str, path: str) -> None:
     answer = httpx2.request(method, gateway.base_url + path, headers={"authorization": f"Bearer {gateway.key}"})

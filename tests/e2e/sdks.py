@@ -30,24 +30,31 @@ PROVIDERS_SDKS = {
 
 def python_with(name: str) -> Path:
     """The interpreter of the environment `name`."""
-    packages = (PYTHON_SDKS | PROVIDERS_SDKS)[name]
-    folder = CACHE / "sdk-envs" / name
-    interpreter = folder / "bin" / "python"
+    return installed(CACHE / "sdk-envs" / name, (PYTHON_SDKS | PROVIDERS_SDKS)[name]) / "bin" / "python"
+
+
+def installed(folder: Path, packages: tuple[str, ...]) -> Path:
+    """The folder, as an environment that has these packages."""
     with _made_once(folder, "\n".join(packages)) as is_new:
         if is_new:
             # Without pip of its own: Debian's Python has no ensurepip, and the pip that runs the tests can serve both.
             venv.create(folder, with_pip=False, clear=True)
-            _run([sys.executable, "-m", "pip", "--python", str(interpreter), "install", "-q", *packages])
-    return interpreter
+            interpreter = str(folder / "bin" / "python")
+            _run([sys.executable, "-m", "pip", "--python", interpreter, "install", "-q", *packages])
+    return folder
 
 
 def node_path() -> Path:
     """The folder that NODE_PATH has to name for `require('openai')`."""
-    folder = CACHE / "node"
-    with _made_once(folder, (NODE_PACKAGE / "package-lock.json").read_text()) as is_new:
+    return npm_installed(CACHE / "node", NODE_PACKAGE)
+
+
+def npm_installed(folder: Path, package: Path) -> Path:
+    """The node_modules of a package.json with its lock file."""
+    with _made_once(folder, (package / "package-lock.json").read_text()) as is_new:
         if is_new:
             folder.mkdir(parents=True, exist_ok=True)
-            for file in NODE_PACKAGE.iterdir():
+            for file in package.iterdir():
                 shutil.copy(file, folder)
             _run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)])
     return folder / "node_modules"

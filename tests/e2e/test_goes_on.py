@@ -165,6 +165,35 @@ def told_usage(answer: Answer) -> tuple[int, int]:
     return told["input_tokens"], told["output_tokens"]
 
 
+RESPONSES = "/v1/responses"
+
+
+@pytest.mark.parametrize("kind", ["drop_mid", "malformed"])
+def test_a_response_cut_at_any_word_has_its_ids_and_numbers_to_the_end(
+    server: Running, second: Faulty, kind: str
+) -> None:
+    async def run() -> list[Answer]:
+        told = []
+        for cut in CUTS:
+            asked = {"model": name_of(kind, cut), "stream": True, "store": False, "input": "Tell me a story."}
+            told.append(
+                await call(server.url, server.key, asked["model"], body=json.dumps(asked).encode(), path=RESPONSES)
+            )
+        return told
+
+    before = second.calls()
+    answers = asyncio.run(run())
+    assert second.calls() - before == len(CUTS), "each has been gone on with"
+    for cut, answer in enumerate(answers):
+        events = [json.loads(line[6:]) for line in answer.body.split(b"\n") if line.startswith(b"data: ")]
+        assert [event["sequence_number"] for event in events] == list(range(len(events))), cut
+        assert "".join(event["delta"] for event in events if "delta" in event) == TEXT, cut
+        assert len({event["item_id"] for event in events if "item_id" in event}) == 1, cut
+        assert len({event["response"]["id"] for event in events if "response" in event}) == 1, cut
+        assert events[-1]["type"] == "response.completed", cut
+        assert events[-1]["response"]["output"][0]["content"][0]["text"] == TEXT, cut
+
+
 SCHEMA = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 CANNOT: dict[str, dict[str, Any]] = {
     "two choices": {"n": 2},

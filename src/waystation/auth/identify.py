@@ -49,13 +49,30 @@ class Identify:
         caller = self._keys.get(sha256(key).digest())
         if caller is None:
             raise InvalidKey(_incorrect(key))
-        if caller.revoked:
-            raise InvalidKey(f"This API key has been revoked: {redact(key)}. {_WHERE}")
-        if caller.archived:
-            raise InvalidKey(f"The project of this API key has been archived: {redact(key)}. {_WHERE}")
-        if caller.expires_at is not None and caller.expires_at <= self._now_s():
-            raise InvalidKey(f"This API key has expired: {redact(key)}. {_WHERE}")
+        refuse_unusable(caller, redact(key), self._now_s())
         return caller
+
+
+class KnownCallers:
+    """Who calls is known already: of calls that are made later, for somebody whose key has been looked at then."""
+
+    def identify(self, call: Presented) -> Caller:
+        """Raises MissingKey where nobody has said it."""
+        caller: Caller | None = getattr(call, "caller", None)
+        if caller is None:
+            raise MissingKey(_missing(None))
+        call.project = caller.project_id
+        return caller
+
+
+def refuse_unusable(caller: Caller, shown: str, now_s: float) -> None:
+    """Raise InvalidKey when the key is there and can't be used. `shown`: the key as it may be named."""
+    if caller.revoked:
+        raise InvalidKey(f"This API key has been revoked: {shown}. {_WHERE}")
+    if caller.archived:
+        raise InvalidKey(f"The project of this API key has been archived: {shown}. {_WHERE}")
+    if caller.expires_at is not None and caller.expires_at <= now_s:
+        raise InvalidKey(f"This API key has expired: {shown}. {_WHERE}")
 
 
 class Now(Protocol):

@@ -149,6 +149,7 @@ def _scaled(price: Price, rate_nano: int, currency: str, source: str) -> Price:
             for step in price.steps
         ),
         {name: _scaled(tier, rate_nano, currency, source) for name, tier in price.tiers.items()},
+        {name: _times(fee, rate_nano) for name, fee in price.tools.items()},
     )
 
 

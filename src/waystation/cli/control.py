@@ -5,7 +5,7 @@ So a command refuses what the API refuses, and its `--json` is what the API answ
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,18 +55,20 @@ class Plane:
         *,
         organization_id: str = "",
         query: dict[str, str] | None = None,
+        project_id: str = "",
         **path: str,
     ) -> Any:
-        """What the API's operation of this name answers, as plain data. Raises ApiError."""
+        """What the API's operation of this name answers, as plain data. `project_id`: asked by a key of that project; of
+        operations on projects it is part of the path. Raises ApiError."""
         import msgspec
 
         from waystation.http.v1.control import Asked
         from waystation.terms import Caller
 
         asked = Asked(
-            caller=Caller("command", "", self._first.id, admin=True),
+            caller=Caller("command", project_id, self._first.id, admin=True),
             organization_id=organization_id or self._first.id,
-            path=path,
+            path={**path, "project_id": project_id},
             query=query or {},
             body=msgspec.json.encode(body),
         )
@@ -75,14 +77,22 @@ class Plane:
     async def _run(self, name: str, asked: Any) -> Any:
         return await self._handlers[name](self._control, asked)
 
-    def every(self, name: str, *, organization_id: str = "", query: dict[str, str] | None = None) -> list[Any]:
+    def run(self, work: Callable[["Control"], Coroutine[Any, Any, Any]]) -> Any:
+        """What takes more than a handler; its answer as plain data. Raises ApiError."""
+        import msgspec
+
+        return msgspec.to_builtins(asyncio.run(work(self._control)))
+
+    def every(
+        self, name: str, *, organization_id: str = "", project_id: str = "", query: dict[str, str] | None = None
+    ) -> list[Any]:
         """All objects of a list, the oldest first."""
         found: list[Any] = []
         while len(found) < OBJECTS_MAX:
             asked = {"order": "asc", "limit": str(PAGE_OBJECTS), **(query or {})}
             if found:
                 asked["after"] = found[-1]["id"]
-            page = self.ask(name, organization_id=organization_id, query=asked)
+            page = self.ask(name, organization_id=organization_id, project_id=project_id, query=asked)
             found += page["data"]
             if not page["has_more"]:
                 break
@@ -139,7 +149,8 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
     from waystation.runtime.ids import Ids
     from waystation.storage.completions.service import StoredCompletions
     from waystation.storage.conversations.service import Conversations
-    from waystation.storage.files.service import Files
+    from waystation.storage.files.model import FileBounds
+    from waystation.storage.files.opening import open_files
     from waystation.storage.responses.service import Responses
     from waystation.storage.vault import Vault
 
@@ -148,6 +159,8 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
     with books(settings) as opened:
         clock, new_id, database = Clock(), Ids().new, opened.database
         vault = Vault(settings.storage.encryption_key)
+        bounds = FileBounds(**{name: getattr(settings.storage, name) for name in FileBounds.__struct_fields__})
+        stored = open_files(clock, new_id, database, vault, settings.storage.url, settings.data / "files", bounds)
         control = Control(
             database=database,
             clock=clock,
@@ -160,7 +173,8 @@ def plane(config: Path | None, data: Path | None) -> Iterator[Plane]:
             responses=Responses(clock, new_id, vault),
             conversations=Conversations(clock, new_id, vault),
             completions=StoredCompletions(clock, new_id, vault),
-            files=Files(clock, new_id, vault),
+            files=stored.files,
+            uploads=stored.uploads,
             journals=settings.data / "journal",
             models=lambda: all_models(settings, opened.local_models()),
             signup_grant_nano=settings.money.signup_grant_nano,

@@ -22,6 +22,7 @@ COMMANDS = (
     "doctor",
     "keys",
     "projects",
+    "files",
     "organizations",
     "budgets",
     "credit",

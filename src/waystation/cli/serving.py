@@ -21,7 +21,7 @@ from waystation.http.figures import FOLDER, forget
 from waystation.inventory import Added, has_engine, is_there, local_models
 from waystation.runtime.supervisor import Supervisor
 from waystation.runtime.supervisor_place import DataFolder
-from waystation.runtime.supervisor_process import Start
+from waystation.runtime.supervisor_process import KeptProcess, Start
 from waystation.runtime.supervisor_slot import Slot
 from waystation.settings import Settings
 
@@ -33,6 +33,7 @@ T = TypeVar("T")
 log = logging.getLogger("waystation.supervisor")
 
 WORKER_COMMAND = (sys.executable, "-m", "waystation.app")
+JOBS_COMMAND = (sys.executable, "-m", "waystation.jobs_app")
 
 
 class Serving:
@@ -56,6 +57,7 @@ class Serving:
         self._overrides = dict(overrides)
         self._worker_command = worker_command
         self._pids: dict[int, int] = {}  # of the workers, by slot
+        self._jobs_pid: int | None = None
         self._books: Books | None = None
         self._added: list[Added] = []
         self._missing: set[str] = set()
@@ -73,13 +75,12 @@ class Serving:
                 for number, listening in enumerate(self._listening)
             ],
             self._wanted,
-            lambda model: EngineChild(
-                model, self._settings.data, self._settings.engine.threads or None, len(self._listening)
-            ),
+            lambda model: EngineChild(model, self._settings.data, self._settings.engine.threads or None, self._members),
             drain_s=self._settings.server.drain_s,
             tell=log.info,
             on_ready=self._ready,
             settled=self._settle(),
+            helpers=[self._jobs()] if self._settings.jobs.enabled else [],
         )
         try:
             return await supervisor.run()
@@ -87,23 +88,48 @@ class Serving:
             if self._books is not None:
                 self._books.close()
 
+    @property
+    def _members(self) -> int:
+        """The processes that make calls."""
+        return len(self._listening) + (1 if self._settings.jobs.enabled else 0)
+
+    def _jobs(self) -> KeptProcess:
+        """The process that does jobs, in the slot after the gateways'."""
+        slot = len(self._listening)
+
+        def plan(ready_fd: int) -> Start:
+            spec = self._spec(slot, self._members, ready_fd)
+            return Start(JOBS_COMMAND, {**os.environ, "WAYSTATION_WORKER": json.dumps(spec)}, ())
+
+        return KeptProcess("jobs process", plan, log.info, self._jobs_ready)
+
     def _plan_worker(self, slot: int, listen_fd: int, ready_fd: int) -> Start:
+        spec = {**self._spec(slot, len(self._listening), ready_fd), "listen_fd": listen_fd}
+        return Start(self._worker_command, {**os.environ, "WAYSTATION_WORKER": json.dumps(spec)}, (listen_fd,))
+
+    def _spec(self, slot: int, workers: int, ready_fd: int) -> dict[str, object]:
         config = self._settings.config
-        spec = {
-            "listen_fd": listen_fd,
+        return {
             "ready_fd": ready_fd,
             "slot": slot,
-            "workers": len(self._listening),
+            "workers": workers,
             "data": str(self._settings.data),
             "config": None if config is None else str(config),
             "overrides": self._overrides,
         }
-        return Start(self._worker_command, {**os.environ, "WAYSTATION_WORKER": json.dumps(spec)}, (listen_fd,))
 
     def _worker_ready(self, slot: int, pid: int) -> None:
         self._pids[slot] = pid
+        self._announce()
+
+    def _jobs_ready(self, pid: int) -> None:
+        self._jobs_pid = pid
+        self._announce()
+
+    def _announce(self) -> None:
         pids = [self._pids[slot] for slot in sorted(self._pids)]
-        self._folder.announce({"url": self._url, "pid": os.getpid(), "worker_pids": pids})
+        told = {"url": self._url, "pid": os.getpid(), "worker_pids": pids}
+        self._folder.announce(told if self._jobs_pid is None else {**told, "jobs_pid": self._jobs_pid})
 
     def _ready(self, local: list[str]) -> None:
         at_providers = [model.name for model in self._settings.models.values() if model.provider is not None]

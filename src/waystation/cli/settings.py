@@ -14,6 +14,7 @@ from waystation.cli.words import say
 from waystation.settings import (
     CredentialSettings,
     EngineSettings,
+    JobsSettings,
     ModelSettings,
     ModerationSettings,
     MoneySettings,
@@ -81,6 +82,7 @@ TOPICS: tuple[tuple[str, type], ...] = (
     ("money", MoneySettings),
     ("storage", StorageSettings),
     ("moderation", ModerationSettings),
+    ("jobs", JobsSettings),
     ("providers.NAME", ProviderSettings),
     ("[providers.NAME.credentials]", CredentialSettings),
     ('models."NAME"', ModelSettings),
@@ -189,6 +191,8 @@ def _variable(prefix: str, name: str, hint: Any) -> str:
 def _type_name(hint: Any, metadata: Any) -> str:
     if get_origin(hint) is dict:
         return "table of texts"
+    if get_origin(hint) is tuple:
+        return "list of texts"
     names = {bool: "true or false", int: "whole number", float: "number", str: "text", Secret: "secret text"}
     name = names.get(hint) or (" or ".join(f'"{choice}"' for choice in get_args(hint)) if get_args(hint) else "path")
     least, most, unit = metadata.get("least"), metadata.get("most"), metadata.get("unit")

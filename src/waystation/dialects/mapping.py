@@ -60,6 +60,14 @@ _NAMES: dict[Dialect, dict[str, str]] = {
         "stops": "stop_sequences",
         "turns": "messages",
     },
+    Dialect.RESPONSES: {
+        "end_user": "safety_identifier",
+        "format": "text.format",
+        "output_tokens_max": "max_output_tokens",
+        "reasoning_effort": "reasoning.effort",
+        "turns": "input",
+        "verbosity": "text.verbosity",
+    },
 }
 """By the caller's dialect: a field's name there, where it is another than ours."""
 

@@ -1,5 +1,6 @@
 """Which dialect reads and writes what: the one place that joins callers' dialects with the vocabulary."""
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -13,7 +14,12 @@ from waystation.dialects.messages.asked import ask_of_messages
 from waystation.dialects.messages.writer import MessagesWriter
 from waystation.dialects.messages.writer import envelope_of as messages_envelope_of
 from waystation.dialects.messages.writer import new_envelope as new_messages_envelope
-from waystation.dialects.saying import Writer
+from waystation.dialects.responses.asked import ask_of_response
+from waystation.dialects.responses.events import NOT_PLAIN as NOT_PLAIN_OF_RESPONSES
+from waystation.dialects.responses.writer import ResponsesWriter
+from waystation.dialects.responses.writer import envelope_of as response_envelope_of
+from waystation.dialects.responses.writer import new_envelope as new_response_envelope
+from waystation.dialects.saying import Begun, TextDelta, Writer
 from waystation.terms import Dialect, Operation
 
 
@@ -24,6 +30,20 @@ class Request(Protocol):
     def include_usage(self) -> bool: ...
     @property
     def choices(self) -> int: ...
+
+
+# Members that say something else than text, or that the answer has ended; null and empty ones say nothing. In a text
+# the quotes of such a name would have a backslash, so this never takes what a model writes for what it does.
+NOT_PLAIN = re.compile(
+    rb'"(?:tool_calls|function_call|refusal|audio|reasoning\w*|thinking\w*|finish_reason|stop_reason|logprobs)"\s*:\s*+'
+    rb'(?!null|""|\[\]|\{\})'
+    rb'|"type"\s*:\s*"(?:thinking|redacted_thinking|tool_use|server_tool_use|input_json|signature)'
+)
+
+
+def begin(writer: Writer, sent: str, last_event: bytes) -> None:
+    """Have a writer stand where a stream stands in which each event says all that belongs to it."""
+    writer.piece((Begun(), TextDelta(sent or " ")))  # of an empty text a writer writes nothing
 
 
 class Spoken(NamedTuple):
@@ -37,6 +57,10 @@ class Spoken(NamedTuple):
     """The envelope of an answer that has begun, from the first event that went out of it."""
     new_envelope: Callable[[str, int], Envelope]
     """(model, created) → a new one, with an id of ours."""
+    resume: Callable[[Any, str, bytes], None] = begin
+    """(new writer, text so far, last event that went out): from now on it writes what comes after that."""
+    not_plain: re.Pattern[bytes] = NOT_PLAIN
+    """Found in events that say something else than text, or that the answer has ended: those can't be gone on with."""
 
 
 SPOKEN: dict[tuple[Dialect, Operation], Spoken] = {
@@ -49,6 +73,14 @@ SPOKEN: dict[tuple[Dialect, Operation], Spoken] = {
         lambda envelope, request: MessagesWriter(envelope),
         lambda event: Envelope(*messages_envelope_of(event)),
         lambda model, created: Envelope(*new_messages_envelope(model, created)),
+    ),
+    (Dialect.RESPONSES, Operation.CHAT): Spoken(
+        ask_of_response,
+        ResponsesWriter,
+        lambda event: Envelope(*response_envelope_of(event)),
+        lambda model, created: Envelope(*new_response_envelope(model, created)),
+        ResponsesWriter.resume,
+        NOT_PLAIN_OF_RESPONSES,
     ),
 }
 """By the caller's dialect and operation. Embeddings are no text: they have none."""

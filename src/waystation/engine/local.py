@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from waystation.engine.queue import WAITING_MAX, FairQueue
 from waystation.engine.schema import Schemas
 from waystation.engine.upstream import Upstream
 from waystation.wire.http import Http
+
+ALL = Fraction(1)
 
 
 class Tokenizers(Protocol):
@@ -25,16 +28,16 @@ class Tokenizers(Protocol):
 class Local:
     """One model's child as the provider uses it.
 
-    Several `workers` have a queue each, and share the cache in equal parts: all answers under way must have room in it.
+    Several processes have a queue each, and a `share` of the cache: all answers under way must have room in it.
     Slots are not divided, since llama.cpp itself lets wait what it has none for.
     """
 
     def __init__(
-        self, model: LocalModel, http: Http, data: Path, queue_max: int = WAITING_MAX, workers: int = 1
+        self, model: LocalModel, http: Http, data: Path, queue_max: int = WAITING_MAX, share: Fraction = ALL
     ) -> None:
         self.model = model
         self.upstream = Upstream(http, engine_origin(data, model.name), model.name)
-        self.queue = FairQueue(model.slots, model.context_tokens // workers, queue_max, -(-queue_max // 2))
+        self.queue = FairQueue(model.slots, int(model.context_tokens * share), queue_max, -(-queue_max // 2))
         self.schemas = Schemas(self.upstream)
         self._control: tuple[str, ...] | None = None
 

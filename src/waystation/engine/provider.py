@@ -6,6 +6,7 @@ Which operation is written how: `chats.py`, `completions.py`, `embeddings.py`.
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
+from fractions import Fraction
 from pathlib import Path
 
 from waystation.dialects.ask import Ask
@@ -13,7 +14,7 @@ from waystation.dialects.saying import Saying
 from waystation.engine.chats import answer_chat, chat_prompt
 from waystation.engine.completions import answer_completion
 from waystation.engine.embeddings import answer_embeddings
-from waystation.engine.local import Local, Tokenizers
+from waystation.engine.local import ALL, Local, Tokenizers
 from waystation.engine.model import LocalModel
 from waystation.engine.queue import WAITING_MAX
 from waystation.engine.telling import BodyOf, tell
@@ -46,26 +47,26 @@ class EngineProvider:
         tokenizers: Tokenizers,
         now: Callable[[], float] = time.time,
         queue_max: int = WAITING_MAX,
-        workers: int = 1,
+        share: Fraction = ALL,
         body_of: BodyOf | None = None,
     ) -> None:
         """`queue_max`: calls that may wait for each model in this worker; one project may take half of the places.
 
-        `workers`: how many gateway workers share the models' children. `body_of`: how what was asked in another dialect
+        `share`: this process's part of the models' cache. `body_of`: how what was asked in another dialect
         is said in OpenAI's; without it only OpenAI's is understood.
         """
         self._body_of = body_of
         self._queue_max = queue_max
-        self._workers = workers
+        self._share = share
         self._http = http
         self._data = data
         self._tokenizers = tokenizers
         self._now = now
-        self._locals = {model.name: Local(model, http, data, queue_max, workers) for model in models}
+        self._locals = {model.name: Local(model, http, data, queue_max, share) for model in models}
 
     def add(self, model: LocalModel) -> None:
         """Serve one more model, or one anew."""
-        self._locals[model.name] = Local(model, self._http, self._data, self._queue_max, self._workers)
+        self._locals[model.name] = Local(model, self._http, self._data, self._queue_max, self._share)
 
     async def send(self, call: Call, target: Target) -> AsyncGenerator[Event]:
         """The answer's events, the last of which is Done. Closing the generator cancels. Raises an ApiError."""

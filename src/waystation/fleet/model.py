@@ -43,6 +43,8 @@ class ProviderFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     region: str | None = None
     api_version: str | None = None
     concurrency_max: int | None = None
+    responses: bool | None = None
+    hosted_tools: tuple[str, ...] | None = None
     allow_private_network: bool = False
 
     def __repr__(self) -> str:

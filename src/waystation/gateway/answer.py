@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 from waystation.gateway.call import Call
-from waystation.terms import Caller, Event, Model
+from waystation.terms import Caller, Event, Model, Operation
 
 
 class Presented(Protocol):
@@ -54,6 +54,8 @@ class Routing(Protocol):
         """The answer's events from a deployment that serves the model; the last one is Done."""
 
 
+_FILE = b'"file_id"'  # a call with this in it may name a file; searching bytes costs next to nothing
+_CHAT = Operation.CHAT
 Answer = Callable[[Call], AsyncGenerator[Event]]
 
 
@@ -99,8 +101,11 @@ async def answer(call: Call, way: Way) -> AsyncGenerator[Event]:
 
 
 def carried(call: Call, way: Way) -> AsyncGenerator[Event]:
-    """The way of any call: through the memory where it refers to what is kept, or wants to be kept. Raises as auth does."""
-    if not call.request.remembers:
+    """The way of any call: through the memory where it refers to what is kept (a file, too), or wants to be kept.
+
+    Raises as auth does.
+    """
+    if not call.request.remembers and (_FILE not in call.body or call.operation is not _CHAT):
         return answer(call, way)
     caller = way.auth.identify(call)
     call.caller = caller

@@ -40,6 +40,8 @@ class Call:
         "rung",
         "served",
         "started_ns",
+        "tool_calls",
+        "tool_calls_max",
     )
 
     def __init__(
@@ -77,6 +79,10 @@ class Call:
         self.mapped: tuple[str, ...] = ()  # "max_tokens>max_completion_tokens": sent under another name or value
         # The ledger's word to the provider: of each choice no more tokens than this; None: as many as were asked for.
         self.output_tokens_max: int | None = None
+        # The ledger's word, too: no more calls of tools that the provider runs than this; None: as the caller said.
+        self.tool_calls_max: int | None = None
+        # While a stream runs: the calls of such tools that have come, by type. Charged also when it breaks off.
+        self.tool_calls: dict[str, int] | None = None
         # While a stream runs: no more of it can be paid. The provider ends it with finish_reason "length".
         self.cut = False
         # The id that the answer has to have, because it is kept under that; "": the provider's, or a new one.

@@ -18,9 +18,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from waystation.errors import ApiError, Forbidden, MethodNotAllowed, UnknownUrl
+from waystation.http import files
 from waystation.http.access import ACCESS, Access
 from waystation.http.errors import ANTHROPIC_ERRORS, OPENAI_ERRORS, error_headers
+from waystation.http.operations import refusing_routes
 from waystation.http.plain import is_from_this_machine, json_response, presented, read_body
+from waystation.http.responses_stream import stream_routes
 from waystation.http.routes import ANTHROPIC_PREFIXES, CALL_ROUTES, PREFIXES
 from waystation.http.v1 import mount
 from waystation.http.v1.control import Control, operator_only
@@ -143,14 +146,21 @@ def build_app(desk: Desk) -> Starlette:
         for label, page in beside.items():
             method, path = label.split(" ")
             routes.append(Route(prefix + path, _admitted(desk, label, page), methods=[method]))
+    for label, file_page in files.pages(desk.control.files, desk.control.uploads).items():
+        method, path = label.split(" ")
+        of_project = _of_project(desk, label, file_page)
+        routes += [Route(prefix + path, of_project, methods=[method]) for prefix in PREFIXES]
     for prefix in ANTHROPIC_PREFIXES:
         label = "POST /messages/count_tokens"
         routes.append(Route(f"{prefix}/messages/count_tokens", _admitted(desk, label, count_tokens), methods=["POST"]))
         if prefix not in PREFIXES:
             routes.append(Route(f"{prefix}/models", _admitted(desk, "GET /models", models)))
             routes.append(Route(prefix + "/models/{model:path}", _admitted(desk, "GET /models/{model:path}", model)))
-    routes += [Route(path.decode(), call_options, methods=["OPTIONS", "HEAD", "GET"]) for path in CALL_ROUTES]
+    if desk.control.background is not None:
+        routes += stream_routes(desk.control.background, desk.auth, PREFIXES)
     routes += mount.routes(RESOURCES, desk.control, desk.auth, PREFIXES)
+    routes += refusing_routes(lambda request: desk.auth.identify_any(presented(request)), PREFIXES)
+    routes += [Route(path.decode(), call_options, methods=["OPTIONS", "HEAD", "GET"]) for path in CALL_ROUTES]
 
     async def api_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)
@@ -197,6 +207,16 @@ def _admitted(desk: Desk, label: str, page: mount.Endpoint) -> mount.Endpoint:
         elif access is not Access.PUBLIC:
             await _admit_operator(desk, request, access)
         return await page(request)
+
+    return answer
+
+
+def _of_project(desk: Desk, label: str, page: files.Page) -> mount.Endpoint:
+    """A page that is told whose key was shown."""
+    assert ACCESS[label] is Access.PROJECT
+
+    async def answer(request: Request) -> Response:
+        return await page(request, desk.auth.identify(presented(request)).project_id)
 
     return answer
 

@@ -43,7 +43,7 @@ class AsgiCalls:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = CALL_ROUTES.get(scope["path"].encode()) if scope["type"] == "http" else None
-        if route is None or scope["method"] in ("OPTIONS", "HEAD"):
+        if route is None or scope["method"] in ("OPTIONS", "HEAD", "GET"):
             await self._others(scope, receive, send)
             return
         exchange = AsgiExchange(scope, route, self._new_request_id(), self._streams)
@@ -78,6 +78,7 @@ class AsgiExchange:
         self.error: ApiError | None = None
         self.call: Call | None = None
         self.streaming = False
+        self.went_out = (b"", b"")
         self.disconnected = False
         self._chunks: list[bytes] = []
         self._messages: deque[dict[str, Any]] = deque()
@@ -158,7 +159,7 @@ class AsgiExchange:
         form = errors_of(self.route)
         body = form.body(error, self.request_id)
         if self.streaming:
-            self.finish(form.event(body))
+            self.finish(form.event(body, *self.went_out))
         else:
             self.answer(form.status(error), refusal_lines(error) + headers, body)
 

@@ -129,20 +129,27 @@ async def _whole(exchange: Reply, call: Call, way: Way) -> None:
 
 
 async def _stream(exchange: Reply, call: Call, way: Way, bounds: Bounds) -> None:
+    first = last = b""
     with exchange.streams:
         exchange.watch_silence(bounds.silence_s, lambda: _headers(call))
-        async with aclosing(carried(call, way)) as events:
-            async for event in events:
-                if not exchange.streaming:
-                    exchange.begin_stream(_headers(call))
-                if type(event) is Done:
-                    exchange.finish(
-                        event.data if event.tail is None else event.data + event.tail(event.usage or Usage())
-                    )
-                else:
-                    exchange.send(event.data)
-                    if exchange.stalled:  # a slow reader slows its upstream
-                        await exchange.drained()
+        try:
+            async with aclosing(carried(call, way)) as events:
+                async for event in events:
+                    if not exchange.streaming:
+                        exchange.begin_stream(_headers(call))
+                    if type(event) is Done:
+                        exchange.finish(
+                            event.data if event.tail is None else event.data + event.tail(event.usage or Usage())
+                        )
+                    else:
+                        last = event.data
+                        first = first or last
+                        exchange.send(last)
+                        if exchange.stalled:  # a slow reader slows its upstream
+                            await exchange.drained()
+        except BaseException:
+            exchange.went_out = first, last  # some dialects' last event is told of what came before
+            raise
 
 
 def _headers(call: Call, done: Done | None = None) -> bytes:

@@ -35,6 +35,9 @@ from waystation.http.routes import CALL_ROUTES
 
 _NOTHING: dict[bytes, bytes] = {}
 _READ_UNKNOWN_BYTES_MAX = 64 * 1024  # of a body before anybody has looked at the key
+_RENEWED_BYTES = (
+    1024 * 1024
+)  # of a body that is no call's: each gets the whole time, so that a large file may take longer
 _LINGER_S = 2.0  # how long a refused client may go on sending before the connection is cut
 
 
@@ -109,6 +112,7 @@ class Door(HttpToolsProtocol):
         self._fields: dict[bytes, bytes] = {}
         self._in_head = True
         self._head_size = 0
+        self._body_size = 0  # of a request that is no call, since its time was renewed
         self._declined: bytes | None = None  # a head that offered another protocol, without the offer
         self._refused = False  # a request could not be parsed: nothing that follows it is read
         # The parser calls this once a header: a method of dict is the one callback that costs no Python frame.
@@ -156,6 +160,11 @@ class Door(HttpToolsProtocol):
 
     def too_late(self) -> None:
         """The deadline has passed: an idle connection is closed, a half-sent request is told so, a stuck reader dropped."""
+        cycle: Any = self.cycle
+        if self.flow.read_paused and not self._in_head and type(cycle) is not Exchange and not cycle.response_complete:
+            # It is we who don't read, because the store of files is slow: the client is not late.
+            self.deadline = self.doorway.now + self.bounds.body_time_s
+            return
         self.deadline = float("inf")
         if self.flow.write_paused or self._refused:
             self.transport.abort()
@@ -189,6 +198,7 @@ class Door(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._body_size = 0
         if self._head_size > self.bounds.head_bytes_max and self._head_is_too_large():
             raise HeadTooLarge(f"The request's head is larger than {self.bounds.head_bytes_max} bytes.")
         fields = {name.lower(): value for name, value in self._fields.items()}
@@ -216,7 +226,7 @@ class Door(HttpToolsProtocol):
         )
         method = self.parser.get_method()
         if method != b"POST":
-            if method in (b"OPTIONS", b"HEAD"):
+            if method in (b"OPTIONS", b"HEAD", b"GET"):  # some URLs of calls have lists of what was answered
                 self._leave_to_asgi(fields)
                 return
             exchange.error = MethodNotAllowed(
@@ -255,6 +265,10 @@ class Door(HttpToolsProtocol):
         cycle: Any = self.cycle
         if type(cycle) is not Exchange:
             super().on_body(body)
+            self._body_size += len(body)
+            if self._body_size >= _RENEWED_BYTES and not cycle.response_complete:
+                self._body_size = 0
+                self.deadline = self.doorway.now + self.bounds.body_time_s
         elif not cycle.response_complete and cycle.error is None:
             cycle.feed(body)
             if cycle.body_size > self.bounds.body_bytes_max:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from waystation.errors import ApiError, MissingKey
+from waystation.wire.response_failures import failure_of_stream
 
 _encode = msgspec.json.encode
 
@@ -31,8 +32,8 @@ class ErrorForm(msgspec.Struct, frozen=True):
     status: Callable[[ApiError], int]
     body: Callable[[ApiError, str], bytes]
     """(error, request id) → the JSON body of an error answer."""
-    event: Callable[[bytes], bytes]
-    """The same body as a server-sent event, for a stream that has begun; SDKs raise it as their APIError."""
+    event: Callable[[bytes, bytes, bytes], bytes]
+    """(the same body, first and last events that went out) → a stream's last event; SDKs raise it as their APIError."""
 
 
 def error_body(error: ApiError) -> bytes:
@@ -43,8 +44,11 @@ def error_body(error: ApiError) -> bytes:
 OPENAI_ERRORS = ErrorForm(
     lambda error: error.status,
     lambda error, request_id: error_body(error),
-    lambda body: b"data: " + body + b"\n\n",
+    lambda body, first, last: b"data: " + body + b"\n\n",
 )
+
+# OpenAI's too, but for a stream that has begun: that ends with the response, which failed.
+RESPONSES_ERRORS = ErrorForm(OPENAI_ERRORS.status, OPENAI_ERRORS.body, failure_of_stream)
 
 
 def anthropic_status(error: ApiError) -> int:
@@ -65,7 +69,7 @@ def anthropic_error_body(error: ApiError, request_id: str) -> bytes:
 ANTHROPIC_ERRORS = ErrorForm(
     anthropic_status,
     anthropic_error_body,
-    lambda body: b"event: error\ndata: " + body + b"\n\n",
+    lambda body, first, last: b"event: error\ndata: " + body + b"\n\n",
 )
 
 

@@ -90,6 +90,8 @@ class Reply(Protocol):
     error: ApiError | None  # the request was refused before it was read
     call: Call | None  # what was read of it, while it is answered
     streaming: bool
+    went_out: tuple[bytes, bytes]
+    """Of a stream that ended too early: its first and its last events."""
     disconnected: bool
 
     @property
@@ -141,6 +143,7 @@ class Exchange:
         "started_ns",
         "streaming",
         "task",
+        "went_out",
         "wrote_at",
     )
 
@@ -162,6 +165,7 @@ class Exchange:
         self.request_id = request_id
         self.started_ns = started_ns
         self.error: ApiError | None = None  # the door refuses it: no call is made of it
+        self.went_out = (b"", b"")  # of a stream that ended too early: its first and last events
         self.call: Call | None = None
         self.read_whole = False
         self.body_size = 0
@@ -260,7 +264,7 @@ class Exchange:
         form = errors_of(self.route)
         body = form.body(error, self.request_id)
         if self.streaming:
-            self.finish(form.event(body))
+            self.finish(form.event(body, *self.went_out))
             return
         self.answer(form.status(error), refusal_lines(error) + headers, body)
 

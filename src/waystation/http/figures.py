@@ -31,11 +31,20 @@ class Figures(msgspec.Struct, frozen=True):
     posted: int
     models: int
     workers: int = 1
+    jobs_queued: int = 0  # known to the process that does them
+    jobs_running: int = 0
 
 
 # How the figures of several workers are added up; what is in neither is the same for all.
 COUNTERS = ("calls", "holds", "settled", "voided", "posted")  # those of the dead count on, so none goes backwards
-GAUGES = ("connections", "open_streams", "pending", "workers")  # only the living have any
+GAUGES = (
+    "connections",
+    "open_streams",
+    "pending",
+    "workers",
+    "jobs_queued",
+    "jobs_running",
+)  # only the living have any
 
 
 class Share(msgspec.Struct, frozen=True):

@@ -28,6 +28,10 @@ class _Snapshot(Collector):
         yield GaugeMetricFamily("waystation_connections", "Open connections.", figures.connections)
         yield GaugeMetricFamily("waystation_open_streams", "Answers that are being streamed.", figures.open_streams)
         yield GaugeMetricFamily("waystation_workers", "Gateway processes that serve.", figures.workers)
+        jobs = GaugeMetricFamily("waystation_jobs", "Work that outlives its request.", labels=["state"])
+        jobs.add_metric(["queued"], figures.jobs_queued)
+        jobs.add_metric(["running"], figures.jobs_running)
+        yield jobs
         yield GaugeMetricFamily("waystation_models", "Model names that can be asked for.", figures.models)
 
 

@@ -10,6 +10,7 @@ import msgspec
 from waystation.http.access import ACCESS, Access
 from waystation.http.v1.control import ORGANIZATION, Query, Resource
 from waystation.http.v1.table import RESOURCES
+from waystation.storage.files.model import PURPOSES
 from waystation.wire.answers import ChatCompletion, ChatCompletionChunk, Completion, EmbeddingList, ErrorBody
 from waystation.wire.anthropic import CountRequest, MessagesRequest
 from waystation.wire.anthropic_answers import AnthropicErrorBody, MessageAnswer, MessageEvent, MessageTokensCount
@@ -17,6 +18,7 @@ from waystation.wire.chat import ChatRequest
 from waystation.wire.completions import CompletionRequest
 from waystation.wire.embeddings import EmbeddingsRequest
 from waystation.wire.estimate import EstimateRequest, Estimation
+from waystation.wire.files import FileObject, UploadPartObject
 from waystation.wire.models import ModelList, ModelObject
 from waystation.wire.moderations import ModerationAnswer, ModerationRequest
 from waystation.wire.tokenize import Tokenization, TokenizeRequest
@@ -42,6 +44,7 @@ _STRUCTS = (
     AnthropicErrorBody,
     ModelObject,
     ModelList,
+    UploadPartObject,
     Tokenization,
     Estimation,
     ErrorBody,
@@ -84,6 +87,7 @@ _CONTROL_ERRORS = {
     503: "The database can't be used; `retry-after` says when to try again.",
 }
 _WHO = {
+    Access.PROJECT: "For keys of a project; it sees what is its project's.",
     Access.KEY: "For any key.",
     Access.ADMIN: "For admin keys.",
     Access.OPERATOR: "For the operator: the first organization's admin keys.",
@@ -105,7 +109,7 @@ def document(version: str, server_url: str) -> dict[str, Any]:
         "servers": [{"url": server_url}],
         "security": [{"ApiKeyAuth": []}],
         "tags": [{"name": tag} for tag in _TAGS],
-        "paths": {**_calls(), **_models(), **_server(), **_control()},
+        "paths": _joined(_calls(), _models(), _server(), _with_files(_control())),
         "components": {
             "schemas": schemas,
             "securitySchemes": {
@@ -207,6 +211,15 @@ def _server() -> dict[str, Any]:
     }
 
 
+def _joined(*parts: dict[str, Any]) -> dict[str, Any]:
+    """A path may be in several: a call, and what is kept of its answers."""
+    paths: dict[str, Any] = {}
+    for part in parts:
+        for path, operations in part.items():
+            paths.setdefault(path, {}).update(operations)
+    return paths
+
+
 def _control() -> dict[str, Any]:
     """The control plane, as its table has it."""
     paths: dict[str, Any] = {}
@@ -215,13 +228,50 @@ def _control() -> dict[str, Any]:
     return paths
 
 
+def _with_files(paths: dict[str, Any]) -> dict[str, Any]:
+    """What of files is a stream (`http/files.py`)."""
+    binary = {"type": "string", "format": "binary"}
+    expiry = {"type": "object", "properties": {"anchor": {"const": "created_at"}, "seconds": {"type": "integer"}}}
+    file = {"file": binary, "purpose": {"type": "string", "enum": list(PURPOSES)}, "expires_after": expiry}
+    create = _streamed("createFile", "Keep a file.", {"application/json": {"schema": _ref(FileObject)}})
+    part = _streamed(
+        "addUploadPart", "Add a part.", {"application/json": {"schema": _ref(UploadPartObject)}}, "upload_id"
+    )
+    create["requestBody"] = _form(file, ["file", "purpose"])
+    part["requestBody"] = _form({"data": binary}, ["data"])
+    paths["/v1/files"]["post"] = create
+    paths["/v1/uploads/{upload_id}/parts"] = {"post": part}
+    content = {"application/octet-stream": {"schema": binary}}
+    paths["/v1/files/{file_id}/content"] = {"get": _streamed("downloadFile", "A file's content.", content, "file_id")}
+    return paths
+
+
+def _streamed(name: str, summary: str, content: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "tags": ["Administration"],
+        "summary": summary,
+        "description": _WHO[Access.PROJECT],
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": "Its id."}
+            for name in names
+        ],
+        "responses": {"200": {"description": "The answer.", "content": content}} | _errors(_CALL_ERRORS),
+    }
+
+
+def _form(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "required": required}
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+
+
 def _resource(resource: Resource) -> dict[str, Any]:
     access = ACCESS[f"{resource.method} {resource.path}"]
     names = [part[1:-1] for part in resource.documented.split("/") if part.startswith("{")]
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": "Its id."}
         for name in names
-    ] + [_query(each) for each in (*resource.query, ORGANIZATION)]
+    ] + [_query(each) for each in (*resource.query, *(() if access is Access.PROJECT else (ORGANIZATION,)))]
     operation: dict[str, Any] = {
         "operationId": resource.name,
         "tags": ["Administration"],
@@ -229,7 +279,7 @@ def _resource(resource: Resource) -> dict[str, Any]:
         "description": _WHO[access],
         "parameters": parameters,
     }
-    if access is not Access.KEY:  # else as the whole document has it
+    if access not in (Access.KEY, Access.PROJECT):  # else as the whole document has it
         operation["security"] = [{"AdminApiKeyAuth": []}]
     if resource.request is not None:
         operation["requestBody"] = {

@@ -76,6 +76,7 @@ class Recorder:
         self.error: ApiError | None = None
         self.call: Call | None = None
         self.streaming = False
+        self.went_out = (b"", b"")
         self.disconnected = False
 
     @property
@@ -106,7 +107,7 @@ class Recorder:
         form = errors_of(self.route)
         body = form.body(error, self.request_id)
         if self.streaming:
-            self.finish(form.event(body))
+            self.finish(form.event(body, *self.went_out))
         else:
             self.answer(form.status(error), refusal_lines(error) + headers, body)
 
@@ -124,7 +125,7 @@ async def follow(exchange: Reply, reader: Reader, bounds: Bounds, *, stream: boo
     if not reader.stream:
         body = await reader.whole()
         if exchange.streaming:  # with a comment, while this was an error in the making
-            exchange.finish(errors_of(exchange.route).event(body))
+            exchange.finish(errors_of(exchange.route).event(body, b"", b""))
         else:
             exchange.answer(reader.status, headers, body)
         return

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from waystation.http.errors import ANTHROPIC_ERRORS, OPENAI_ERRORS, ErrorForm
+from waystation.http.errors import ANTHROPIC_ERRORS, OPENAI_ERRORS, RESPONSES_ERRORS, ErrorForm
 from waystation.terms import Dialect, Operation
 from waystation.wire.anthropic import read_messages
 from waystation.wire.chat import read_chat
@@ -34,7 +34,7 @@ _CALLS = {
     "/completions": CallRoute(Operation.COMPLETION, read_completion),
     "/embeddings": CallRoute(Operation.EMBEDDINGS, read_embeddings),
     "/moderations": CallRoute(Operation.MODERATIONS, read_moderation),
-    "/responses": CallRoute(Operation.CHAT, read_response, Dialect.RESPONSES),
+    "/responses": CallRoute(Operation.CHAT, read_response, Dialect.RESPONSES, RESPONSES_ERRORS),
 }
 
 CALL_ROUTES: dict[bytes, CallRoute] = {

@@ -6,15 +6,19 @@ import msgspec
 
 from waystation.gateway.call import Call
 from waystation.metering.cost import hold_nano
-from waystation.terms import WITHOUT_OUTPUT, Model, Operation, Price, Usage
+from waystation.terms import WITHOUT_OUTPUT, Dialect, Model, Operation, Price, Usage
+from waystation.wire.hosted_tools import hosted, with_fee
 
 # To look up a member of an enum costs as much as ten attributes.
 _CHAT, _EMBEDDINGS = Operation.CHAT, Operation.EMBEDDINGS
+
+_RESPONSES = Dialect.RESPONSES
 
 TEMPLATE_TOKENS_MAX = 512  # what a chat template adds: roles, a default system prompt, the rules of tool calls
 EMBEDDING_TOKENS_PER_BYTE = 2  # each input of a list has its own prefix and end marks, and may be one letter long
 ROLE_TOKENS, ANSWER_ROLE_TOKENS = 4, 8  # what a template adds to each message, and to open the answer
 STEP_TOKENS = 4_096  # of output: a stream is held for so much at first, and for so much more whenever that is used up
+TOOL_CALLS_HELD = 16  # of tools that the provider runs, where the request doesn't say `max_tool_calls`
 LEAST_TOKENS = 16  # an answer that is made shorter has at least this, or what was asked for if that is less
 
 
@@ -24,6 +28,7 @@ class Bounds(msgspec.Struct, frozen=True):
     input_tokens: int
     output_tokens: int
     choices: int = 1
+    fees_nano: int = 0  # of tools that the provider runs
 
     @property
     def first_step(self) -> int:
@@ -34,7 +39,7 @@ class Bounds(msgspec.Struct, frozen=True):
         return min(self.output_tokens, LEAST_TOKENS * self.choices)
 
     def with_output(self, output_tokens: int) -> "Bounds":
-        return Bounds(self.input_tokens, output_tokens, self.choices)
+        return Bounds(self.input_tokens, output_tokens, self.choices, self.fees_nano)
 
 
 class Excess(msgspec.Struct, frozen=True):
@@ -54,10 +59,29 @@ def bounds_of(call: Call, model: Model, excess: Excess | None = None) -> Bounds:
     """Bounds that cost nothing to find."""
     request = call.request
     choices = int(request.choices)
-    bounds = Bounds(input_tokens_bound(call, model), output_tokens_bound(call, model), choices)
+    fees_nano = tool_fees_bound(call, model) if call.dialect is _RESPONSES else 0
+    bounds = Bounds(input_tokens_bound(call, model), output_tokens_bound(call, model), choices, fees_nano)
     if excess is None:
         return bounds
-    return Bounds(bounds.input_tokens + excess.input_tokens, bounds.output_tokens + excess.output_tokens, choices)
+    given, made = bounds.input_tokens + excess.input_tokens, bounds.output_tokens + excess.output_tokens
+    return Bounds(given, made, choices, fees_nano)
+
+
+def tool_fees_bound(call: Call, model: Model) -> int:
+    """The most that tools may cost which the provider runs: as many calls of the dearest as the request allows.
+
+    Where it says nothing about that, the ledger does (`call.tool_calls_max`). A tool without a fee is refused by who would be
+    asked to run it: others refuse it for another reason.
+    """
+    price = model.price
+    tools = with_fee(call.request) if price is not None else ()
+    if price is None or not tools:
+        return 0
+    dearest = max(price.tools.get(tool, 0) for tool in tools)
+    asked: int | None = call.request.max_tool_calls
+    if asked is None and dearest:
+        asked = call.tool_calls_max = TOOL_CALLS_HELD
+    return dearest * (asked or 0)
 
 
 def asked_tier(call: Call) -> str | None:
@@ -71,7 +95,7 @@ def input_tokens_bound(call: Call, model: Model) -> int:
     size_bytes = len(call.body)
     if call.operation is _EMBEDDINGS:
         return size_bytes * EMBEDDING_TOKENS_PER_BYTE
-    if call.request.has_images:
+    if call.request.has_images or (call.dialect is _RESPONSES and hosted(call.request)):
         return max(size_bytes, model.abilities.context_tokens_max)
     return size_bytes + TEMPLATE_TOKENS_MAX
 
@@ -88,9 +112,11 @@ def output_tokens_bound(call: Call, model: Model) -> int:
 
 def tighter(bounds: Bounds, call: Call, given_tokens: Callable[[], int]) -> Bounds:
     """Bounds for when money is short: the input is counted, with room for a tokenizer that differs from ours and for the
-    template. Pictures can't be counted.
+    template. Pictures can't be counted, nor what tools of the provider will find.
     """
     if call.request.has_images:
+        return bounds
+    if call.dialect is _RESPONSES and hosted(call.request):
         return bounds
     counted = given_tokens()
     allowed = counted + counted // 8 + ROLE_TOKENS * call.body.count(b'"role"') + ANSWER_ROLE_TOKENS
@@ -102,7 +128,7 @@ def answer_tokens_max(held_nano: int, bounds: Bounds, price: Price, tier: str | 
     low, high = 0, bounds.output_tokens
     while low < high:
         middle = (low + high + 1) // 2
-        if hold_nano(bounds.input_tokens, middle, price, tier) <= held_nano:
+        if hold_nano(bounds.input_tokens, middle, price, tier) + bounds.fees_nano <= held_nano:
             low = middle
         else:
             high = middle - 1

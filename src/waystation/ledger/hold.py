@@ -236,7 +236,7 @@ class CallHold:
         return held
 
     def _cost_of(self, bounds: Bounds) -> int:
-        return hold_nano(bounds.input_tokens, bounds.output_tokens, self._price, self._tier)
+        return hold_nano(bounds.input_tokens, bounds.output_tokens, self._price, self._tier) + bounds.fees_nano
 
     # -- metering
 
@@ -319,11 +319,11 @@ class CallHold:
             if self._admission is not None:
                 self._admission.release()
             return
-        if not self._pieces:
+        left = kind is not None and issubclass(kind, GeneratorExit | asyncio.CancelledError)
+        if not self._pieces and not (left and self._call.tool_calls):
             self._void()
             return
-        left = kind is not None and issubclass(kind, GeneratorExit | asyncio.CancelledError)
-        self._settle(self._counted(self._text()), "cancelled" if left else "error")
+        self._settle(self._counted(self._text() if self._pieces else ""), "cancelled" if left else "error")
 
     # -- counting
 
@@ -333,7 +333,9 @@ class CallHold:
     def _counted(self, text: str) -> Usage:
         """What was probably used: the words of the request and of the answer, counted by us."""
         beyond = max(0, self._text_bytes - TEXT_BYTES_MAX) if self._pieces else 0
-        return Usage(self._given_tokens(), self._count(text) + tokens_of_bytes(beyond), estimated=True)
+        used = Usage(self._given_tokens(), self._count(text) + tokens_of_bytes(beyond), estimated=True)
+        used.tool_calls = self._call.tool_calls
+        return used
 
     def _given_tokens(self) -> int:
         body = self._call.body

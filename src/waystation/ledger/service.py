@@ -22,7 +22,8 @@ from waystation.ledger.hold import Clock as HoldClock
 from waystation.ledger.invoices.service import issue_due
 from waystation.ledger.journal import Journal
 from waystation.ledger.poster import Database, Poster
-from waystation.ledger.rates.limiter import Limiter
+from waystation.ledger.rates.estimate import tokens_estimated
+from waystation.ledger.rates.limiter import Limiter, Must
 from waystation.ledger.rates.shared import SharedLimiter
 from waystation.ledger.replay import Closed, Replayed, nothing_else, replay
 from waystation.terms import Caller, Model
@@ -71,6 +72,7 @@ class Ledger:
         self._retention_s = retention_s
         self._on_closed = on_closed
         self._invoice_at = 0  # when to look again for months to be invoiced
+        self._rates = True
         self._tending: asyncio.Task[None] | None = None
         self.replayed = replayed
 
@@ -84,13 +86,15 @@ class Ledger:
         count_tokens: Callable[[str, str], int],
         *,
         workers: int = 1,
+        rates: bool = True,
         retention_s: int | None = None,
         difference_percent: int = 50,
         on_closed: Closed = nothing_else,
     ) -> "Ledger":
         """Finish what crashed workers left in `folder`, begin a journal there, read the budgets, start posting.
 
-        `count_tokens(text, model_name)` is asked when a provider gave no usage. `workers`: how many share the funds.
+        `count_tokens(text, model_name)` is asked when a provider gave no usage. `workers`: how many share the funds. `rates`:
+        whether calls are held against the limits of rates here; those that were when they were taken need it not be again.
         `retention_s`: how long rows of single calls are kept. `difference_percent`: a provider's count of tokens that is
         further from ours is flagged. `on_closed` is told the epochs of workers that crashed, in
         the transaction that recovers their holds. Raises ServiceUnavailable, OSError.
@@ -103,9 +107,11 @@ class Ledger:
         bank.set_budgets(await database.read(budgets_store.budgets))
         poster = Poster(database, journal, clock, bank.posted)
         limiter = Limiter(database, clock) if workers == 1 else SharedLimiter(database, clock, epoch, workers)
-        await limiter.load()
+        if rates:
+            await limiter.load()
         desk = Desk(journal, poster, bank, limiter, clock, count_tokens, difference_percent)
         ledger = cls(database, clock, desk, replayed, retention_s, on_closed)
+        ledger._rates = rates
         poster.start()
         limiter.start()
         ledger._tending = asyncio.create_task(ledger._tend(), name="waystation-tender")
@@ -119,6 +125,16 @@ class Ledger:
     def hold(self, caller: Caller, model: Model, call: Call) -> CallHold:
         """Hold the most that this call may cost, when the result is entered."""
         return CallHold(self._desk, caller, model, call)
+
+    async def take_rates(self, caller: Caller, model: Model, call: Call) -> None:
+        """Take now what a call that is answered later counts as in the limits of rates. Raises RateLimitExceeded."""
+        limiter, tokens = self._desk.limiter, tokens_estimated(call, model)
+        if limiter.has_limits:
+            admission = limiter.admit_now(caller, model.name, tokens)
+            if isinstance(admission, Must):
+                admission = await limiter.admit(caller, model.name, tokens)
+            if admission is not None:
+                call.limit_headers = admission.headers()
 
     async def flush(self) -> None:
         """Post everything that is settled by now. Raises ServiceUnavailable."""
@@ -139,6 +155,8 @@ class Ledger:
 
     async def limits_changed(self, limit_ids: Sequence[str]) -> None:
         """A listener for changes of rate limits. Called without ids it reads all of them."""
+        if not self._rates:
+            return
         if limit_ids:
             await self._desk.limiter.changed(limit_ids)
         else:

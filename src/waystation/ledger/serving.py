@@ -23,6 +23,7 @@ class Extra(msgspec.Struct, frozen=True, omit_defaults=True):
     audio_input_tokens: int = 0
     audio_output_tokens: int = 0
     images: int = 0
+    tool_calls: dict[str, int] | None = None  # of tools that the provider ran
     served_by: str | None = None  # the rung of the ladder that answered; None: the first
     served_model: str | None = None  # the model that answered; None: the one that was asked for
     attempts: int = 1  # how many times something was dispatched
@@ -37,7 +38,7 @@ class Extra(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 NOTHING = Extra()
-USAGE_FIELDS = ("cache_write_tokens", "audio_input_tokens", "audio_output_tokens", "images")
+USAGE_FIELDS = ("cache_write_tokens", "audio_input_tokens", "audio_output_tokens", "images", "tool_calls")
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Extra).decode

@@ -3,6 +3,10 @@
 One sum serves holds, settlements and estimates. What a price may look like is `price_rules.py`.
 """
 
+from collections.abc import Mapping
+
+import msgspec
+
 from waystation.errors import PriceMissing
 from waystation.metering.price_rules import check_price
 from waystation.terms import Price, Step, Usage
@@ -13,6 +17,8 @@ TOKENS_MAX = (
     100_000_000  # of a kind in one call; more is a provider's mistake, and would not fit 64 bits when summed up
 )
 IMAGES_MAX = 1_000  # in one call
+TOOL_CALLS_MAX = 10_000  # of one tool in one call
+TOOLS_MAX = 32  # different ones in one call
 _TIER_CHARS_MAX = 32
 _MILLION = 1_000_000
 _HALF = _MILLION // 2
@@ -25,12 +31,18 @@ def cost_nano(usage: Usage, price: Price | None, tier: str | None = None) -> int
     are parts of input_tokens, reasoning and audio tokens of output_tokens: each is taken out of its whole and has its own
     rate, or its whole's where the price names none. Rounds half up, here and nowhere else, so that posted entries add up
     exactly.
-    Raises PriceMissing without a price, and for audio and images that have no rate: unknown is never free. (That a model
+    Tools that the provider ran have a fee for each call, whatever the tier.
+    Raises PriceMissing without a price, and for audio, images and tools that have no rate: unknown is never free. (That a model
     is unmetered is its administrator's word, and the ledger asks for no price then.)
     Source: FAQ 10, worked examples; OpenAI usage object.
     """
     if price is None:
         raise PriceMissing("This model has no price.")
+    if usage.tool_calls:
+        fees, unknown = tool_fees(usage.tool_calls, price)
+        if unknown is not None:
+            raise PriceMissing(f"The price of this model says nothing about the tool `{unknown}`.")
+        return cost_nano(msgspec.structs.replace(usage, tool_calls=None), price, tier) + fees
     if price.steps or price.tiers:
         price = _stepped(_served(price, usage.tier or tier), usage.input_tokens)
     if usage.audio_input_tokens or usage.audio_output_tokens or usage.images:
@@ -53,13 +65,25 @@ def charged_nano(usage: Usage, price: Price, tier: str | None = None) -> tuple[i
     """What a settlement charges, and whether a rate was missing for it: then the row is to be flagged.
 
     Never raises: what was used is used. Audio without a rate costs the dearest rate that its side of the price has, so
-    that it is never free and never above the hold; generated images without a rate cost what their tokens cost.
+    that it is never free and never above the hold; generated images without a rate cost what their tokens cost, and a tool
+    without a fee what the dearest one costs that the price has.
     """
+    if usage.tool_calls:
+        fees, unknown = tool_fees(usage.tool_calls, price)
+        cost, without_rate = charged_nano(msgspec.structs.replace(usage, tool_calls=None), price, tier)
+        return cost + fees, without_rate or unknown is not None
     if not (usage.audio_input_tokens or usage.audio_output_tokens or usage.images):
         return cost_nano(usage, price, tier), False
     if price.steps or price.tiers:
         price = _stepped(_served(price, usage.tier or tier), usage.input_tokens)
     return (_total(usage, price) + _HALF) // _MILLION, missing_rate(usage, price) is not None
+
+
+def tool_fees(calls: Mapping[str, int], price: Price) -> tuple[int, str | None]:
+    """What calls of tools cost, and one of them that the price has no fee for."""
+    dearest = max(price.tools.values(), default=0)
+    unknown = next((tool for tool in calls if tool not in price.tools), None)
+    return sum(count * price.tools.get(tool, dearest) for tool, count in calls.items()), unknown
 
 
 def hold_nano(
@@ -109,6 +133,7 @@ def cleaned(usage: Usage) -> Usage:
             or usage.audio_output_tokens
             or usage.images
             or usage.tier
+            or usage.tool_calls
         )
     ):
         return usage
@@ -125,7 +150,13 @@ def cleaned(usage: Usage) -> Usage:
         _within(usage.audio_output_tokens, made),
         _within(usage.images, IMAGES_MAX),
         usage.tier[:_TIER_CHARS_MAX] if usage.tier else None,
+        _within_tools(usage.tool_calls),
     )
+
+
+def _within_tools(calls: Mapping[str, int] | None) -> dict[str, int] | None:
+    first = sorted((calls or {}).items())[:TOOLS_MAX]
+    return {tool: _within(count, TOOL_CALLS_MAX) for tool, count in first if count > 0} or None
 
 
 def missing_rate(usage: Usage, price: Price) -> str | None:

@@ -5,10 +5,22 @@ from typing import Any
 
 import msgspec
 
-_REQUEST_FIELDS = ("system", "messages", "prompt", "input", "tools", "functions")
+_REQUEST_FIELDS = ("system", "instructions", "messages", "prompt", "input", "tools", "functions")
 # Bytes and names, no words.
 _SKIPPED = frozenset(
-    {"image_url", "input_audio", "file", "type", "id", "tool_call_id", "tool_use_id", "cache_control", "signature"}
+    {
+        "image_url",
+        "input_audio",
+        "file",
+        "type",
+        "id",
+        "tool_call_id",
+        "tool_use_id",
+        "cache_control",
+        "signature",
+        "encrypted_content",
+        "call_id",
+    }
 )
 _WORDLESS_TYPES = ("base64", "url", "redacted_thinking")  # where Anthropic has bytes, a link or a secret
 _DEPTH_MAX = 64
@@ -30,8 +42,8 @@ def answer_text(body: bytes) -> str:
     """What the model said, of an answer that is not streamed: all choices, tool calls included."""
     answer = _decoded(body)
     choices = answer.get("choices")
-    if not isinstance(choices, list):  # a message of Anthropic's has blocks
-        return "\n".join(_texts(answer.get("content"), _DEPTH_MAX))
+    if not isinstance(choices, list):  # a message of Anthropic's has blocks, a response items
+        return "\n".join(_texts(answer.get("content", answer.get("output")), _DEPTH_MAX))
     said = [choice.get("message", choice.get("text")) for choice in choices if isinstance(choice, dict)]
     return "\n".join(_texts(said, _DEPTH_MAX))
 

@@ -57,7 +57,7 @@ def read_price_text(text: str) -> Price | None:
 
 def _read_table(value: dict[str, Any], currency: str | None = None) -> Price:
     """`currency` is given for a tier, which has that of its price."""
-    known = (*TOKEN_RATES, *UNITS, "steps", *(() if currency else ("currency", "tiers")))
+    known = (*TOKEN_RATES, *UNITS, "steps", *(() if currency else ("currency", "tiers", "tools")))
     unknown = sorted(set(value) - set(known))
     if unknown:
         raise ValueError(f"has {unknown[0][:40]!r}; it knows {', '.join(known)}")
@@ -72,6 +72,7 @@ def _read_table(value: dict[str, Any], currency: str | None = None) -> Price:
         currency,
         steps=_steps(value.get("steps", [])),
         tiers=_tiers(value.get("tiers", {}), currency),
+        tools=_tools(value.get("tools", {})),
         **{(TOKEN_RATES | UNITS)[name]: amount for name, amount in amounts.items()},  # type: ignore[arg-type]
     )
 
@@ -99,6 +100,12 @@ def _tiers(value: Any, currency: str) -> dict[str, Price]:
     if not isinstance(value, dict) or not all(isinstance(tier, dict) for tier in value.values()):
         raise ValueError('has tiers that are no tables: write tiers = { flex = { input = "1.25", output = "5" } }')
     return {name: _read_table(tier, currency) for name, tier in value.items()}
+
+
+def _tools(value: Any) -> dict[str, int]:
+    if not isinstance(value, dict):
+        raise ValueError('has tools that are no table: write tools = { web_search = "0.01" }, for one call of each')
+    return {name: _amount(name, fee) for name, fee in value.items()}
 
 
 def _amount(part: str, value: Any) -> int:

@@ -12,6 +12,8 @@ STEPS_MAX = 8
 STEP_TOKENS_MAX = 10**9  # of input, from which a step holds
 TIERS_MAX = 8
 TIER_CHARS_MAX = 32
+TOOLS_MAX = 32
+TOOL_CHARS_MAX = 64
 
 
 def check_price(price: Price) -> Price:
@@ -21,11 +23,18 @@ def check_price(price: Price) -> Price:
     for each in (price, *price.tiers.values()):
         _check_amounts(each)
         _check_steps(each)
+    if len(price.tools) > TOOLS_MAX:
+        raise _wrong(f"A price has fees for at most {TOOLS_MAX} tools.")
+    for name, fee in price.tools.items():
+        if not name or len(name) > TOOL_CHARS_MAX or not name.isprintable():
+            raise _wrong(f"A tool's name has 1 to {TOOL_CHARS_MAX} printable characters.")
+        if not 0 <= fee <= UNIT_NANO_MAX:
+            raise _wrong(f"A call of a tool costs between 0 and {UNIT_NANO_MAX // 10**9} {price.currency}.")
     for name, tier in price.tiers.items():
         if not name or len(name) > TIER_CHARS_MAX or not name.isprintable():
             raise _wrong(f"A tier's name has 1 to {TIER_CHARS_MAX} printable characters.")
-        if tier.tiers or tier.currency != price.currency:
-            raise _wrong(f"The tier {name!r} has the currency of its price, and no tiers of its own.")
+        if tier.tiers or tier.tools or tier.currency != price.currency:
+            raise _wrong(f"The tier {name!r} has the currency of its price, and no tiers or tools of its own.")
     return price
 
 
@@ -59,6 +68,7 @@ def is_free(price: Price) -> bool:
         not any(rates_of(price))
         and not price.image_nano
         and not price.request_nano
+        and not any(price.tools.values())
         and all(is_free(tier) for tier in price.tiers.values())
     )
 

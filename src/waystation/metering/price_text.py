@@ -44,6 +44,8 @@ def written_price(price: Price | None) -> Any:
         written["tiers"] = {name: written_price(tier) for name, tier in price.tiers.items()}
         for tier in written["tiers"].values():
             del tier["currency"]
+    if price.tools:
+        written["tools"] = {name: decimal_of(fee) for name, fee in price.tools.items()}
     return written
 
 

@@ -38,6 +38,8 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     region: str | None = None  # Bedrock's; where else a provider has one
     api_version: str | None = None  # Azure's, Anthropic's
     concurrency_max: int | None = None
+    responses: bool | None = None  # it speaks the Responses API
+    hosted_tools: tuple[str, ...] | None = None  # that it runs itself, in that API: "web_search", …
     allow_private_network: bool = False  # its host may have an address that is not public
 
     def __repr__(self) -> str:  # a proxy's password and a header's token are nobody's to read

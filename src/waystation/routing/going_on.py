@@ -10,7 +10,7 @@ import msgspec
 
 from waystation.dialects.ask import Ask
 from waystation.dialects.saying import Begun, Saying, TextDelta, Used
-from waystation.dialects.table import Spoken
+from waystation.dialects.table import NOT_PLAIN, Spoken
 from waystation.errors import ApiError
 from waystation.gateway.call import Call
 from waystation.terms import Operation, Piece, Usage
@@ -19,13 +19,6 @@ from waystation.wire.sse import Framer
 SENT_BYTES_MAX = 256 * 1024
 """A longer answer is not kept in memory to go on with it."""
 
-# Members that say something else than text, or that the answer has ended; null and empty ones say nothing. In a text
-# the quotes of such a name would have a backslash, so this never takes what a model writes for what it does.
-_NOT_PLAIN = re.compile(
-    rb'"(?:tool_calls|function_call|refusal|audio|reasoning\w*|thinking\w*|finish_reason|stop_reason|logprobs)"\s*:\s*+'
-    rb'(?!null|""|\[\]|\{\})'
-    rb'|"type"\s*:\s*"(?:thinking|redacted_thinking|tool_use|server_tool_use|input_json|signature)'
-)
 _CHANGES_THE_TEXT = ("echo", "suffix", "best_of")
 """Of a completion: what has gone out is then not simply what follows the prompt."""
 
@@ -33,10 +26,12 @@ _CHANGES_THE_TEXT = ("echo", "suffix", "best_of")
 class Said:
     """What of an answer has gone out, as far as it is needed to go on with it."""
 
-    __slots__ = ("_size", "_texts", "first", "plain")
+    __slots__ = ("_not_plain", "_size", "_texts", "first", "last", "plain")
 
-    def __init__(self) -> None:
-        self.first = b""  # the first bytes that went out
+    def __init__(self, not_plain: re.Pattern[bytes] = NOT_PLAIN) -> None:
+        """`not_plain`: of the caller's dialect (`dialects/table.py`)."""
+        self._not_plain = not_plain
+        self.first = self.last = b""  # the first and the last bytes that went out
         self.plain = True
         self._texts: list[str] = []
         self._size = 0
@@ -44,9 +39,10 @@ class Said:
     def add(self, piece: Piece) -> None:
         if not self.first:
             self.first = piece.data
+        self.last = piece.data
         if self.plain:
             self._size += len(piece.data)
-            if self._size > SENT_BYTES_MAX * 8 or _NOT_PLAIN.search(piece.data) is not None:
+            if self._size > SENT_BYTES_MAX * 8 or self._not_plain.search(piece.data) is not None:
                 self.plain = False
                 self._texts.clear()
             else:
@@ -60,6 +56,10 @@ class Said:
     def first_event(self) -> bytes:
         """The first event that went out: it has the answer's envelope."""
         return next(iter(Framer().feed(self.first)), self.first)
+
+    @property
+    def last_event(self) -> bytes:
+        return (Framer().feed(self.last) or [self.last])[-1]
 
 
 def question(call: Call, said: Said, spoken: Spoken | None) -> Ask | None:

@@ -133,7 +133,8 @@ class Router:
         """The plain case. Only when it fails is there anything to decide."""
         said = None
         if call.request.stream and (call.operation is Operation.COMPLETION or could_go_on(model)):
-            said = Said()
+            spoken = self._spoken.get((call.dialect, call.operation))
+            said = Said() if spoken is None else Said(spoken.not_plain)
         _note(call, target)
         visit = self._visit(target, said)
         events = self.providers[target.deployment.provider].send(call, target)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from waystation.dialects.saying import Begun, Ended, Saying, TextDelta, Used, Writer, text_of
+from waystation.dialects.saying import Ended, Saying, Used, Writer, text_of
 from waystation.dialects.table import Spoken
 from waystation.errors import UpstreamFailed
 from waystation.gateway.call import Call
@@ -21,7 +21,10 @@ def told(provider: Provider, call: Call, target: Target, spoken: Spoken, now_at:
     Raises Unsupported, InvalidRequest where what is asked can't be said in the vocabulary.
     """
     ask = spoken.ask(call.body, call.request, call.output_tokens_max)
-    writer = spoken.writer(spoken.new_envelope(call.request.model, now_at), call.request)
+    envelope = spoken.new_envelope(call.request.model, now_at)
+    if call.answer_id:  # it is kept under that
+        envelope = envelope._replace(id=call.answer_id)
+    writer = spoken.writer(envelope, call.request)
     return _written(provider.tell(ask, target, call), writer, call)
 
 
@@ -32,7 +35,7 @@ def gone_on(
     sent = said.text
     sent_tokens = count_tokens(sent, target.model.name) if sent else 0
     writer = spoken.writer(spoken.envelope(said.first_event), call.request)
-    begin(writer, sent)
+    spoken.resume(writer, sent, said.last_event)
     ask = spoken.ask(call.body, call.request, call.output_tokens_max)
     longer = extended(ask, sent, sent_tokens, call.operation)
     if longer is None:
@@ -56,11 +59,6 @@ async def _ended(writer: Writer) -> AsyncGenerator[Event]:
     if data := writer.piece((Ended("length"),)):
         yield Piece(data)
     yield writer.done(None)
-
-
-def begin(writer: Writer, sent: str) -> None:
-    """Have a writer stand where the caller's stream stands. What it writes for that has gone out already."""
-    writer.piece((Begun(), TextDelta(sent or " ")))  # of an empty text a writer writes nothing
 
 
 async def _stream(

@@ -113,7 +113,7 @@ class Trip:
         call = self._call
         prefill = any(stop.target.deployment.prefill for stop in self._stops)
         able = self._spoken is not None and (prefill or call.operation is Operation.COMPLETION)
-        return Said() if call.request.stream and able else None
+        return Said(self._spoken.not_plain) if self._spoken and call.request.stream and able else None
 
     def _options(self, now_s: float) -> list[Option]:
         return [self._option(stop, now_s) for stop in self._stops]

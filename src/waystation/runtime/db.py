@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -41,6 +42,7 @@ class Database:
         self._read_threads = ThreadPoolExecutor(READERS_MAX, "waystation-db-reader")
         self._waiting = 0
         self._watch: sqlite3.Connection | None = None
+        self._watching = threading.Lock()
 
     @classmethod
     def open(cls, url: str) -> "Database":
@@ -68,10 +70,7 @@ class Database:
         return _transact(self._reader, fn)
 
     async def version(self) -> int | None:
-        """A number that changes when anybody has committed; None where only asking the tables tells (PostgreSQL).
-
-        For one caller at a time.
-        """
+        """A number that changes when anybody has committed; None where only asking the tables tells (PostgreSQL)."""
         return await self._run(self._read_threads, self._version)
 
     def close(self) -> None:
@@ -95,7 +94,7 @@ class Database:
     def _version(self) -> int | None:
         if self._reader.dialect.name != "sqlite":
             return None
-        with _storage_faults():
+        with _storage_faults(), self._watching:
             if self._watch is None:  # data_version counts for one connection, so this question has its own
                 self._watch = sqlite3.connect(_path(self._reader.url), isolation_level=None, check_same_thread=False)
             try:

@@ -514,6 +514,15 @@ CREATE TABLE response_events (
     CONSTRAINT pk_response_events PRIMARY KEY (response_id, last)
 ) WITHOUT ROWID;
 
+CREATE TABLE response_items (
+    item_id TEXT NOT NULL,
+    response_id TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    CONSTRAINT pk_response_items PRIMARY KEY (item_id, response_id)
+) WITHOUT ROWID;
+
+CREATE INDEX ix_response_items_response_id ON response_items (response_id);
+
 CREATE TABLE conversations (
     id TEXT NOT NULL,
     project_id TEXT NOT NULL,
@@ -550,6 +559,18 @@ CREATE TABLE stored_completions (
 CREATE INDEX ix_stored_completions_expires_at ON stored_completions (expires_at);
 
 CREATE INDEX ix_stored_completions_project_id_id ON stored_completions (project_id, id);
+
+CREATE INDEX ix_stored_completions_project_id_model_id ON stored_completions (project_id, model, id);
+
+CREATE TABLE stored_completion_metadata (
+    project_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    completion_id TEXT NOT NULL,
+    CONSTRAINT pk_stored_completion_metadata PRIMARY KEY (project_id, name, value, completion_id)
+) WITHOUT ROWID;
+
+CREATE INDEX ix_stored_completion_metadata_completion_id ON stored_completion_metadata (completion_id);
 
 CREATE TABLE files (
     id TEXT NOT NULL,

@@ -55,8 +55,9 @@ class Supervisor(Generic[S]):
     """The workers and their children, from start to end.
 
     `wanted` says which children there should be, by name, each with a plan; it is asked every second. `make` makes a
-    child of a plan. `tell` gets lines for the log. `on_ready` is called once, with the names of the children that are
-    ready, when `settled` has ended and all workers and all children that are wanted then are ready (or can't be).
+    child of a plan. `helpers` are kept as the workers are, from when one of those serves: nobody waits for them, and
+    without them the server goes on. `tell` gets lines for the log. `on_ready` is called once, with the names of the
+    children that are ready, when `settled` has ended and all workers and all children that are wanted then are ready (or can't be).
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Supervisor(Generic[S]):
         tell: Callable[[str], None],
         on_ready: Callable[[list[str]], None],
         settled: Awaitable[None],
+        helpers: Sequence[Worker] = (),
     ) -> None:
         self._workers = workers
         self._wanted = wanted
@@ -77,6 +79,7 @@ class Supervisor(Generic[S]):
         self._tell = tell
         self._on_ready = on_ready
         self._settled = settled
+        self._helpers = helpers
         self._plans: dict[str, S] = {}
         self._children: dict[str, tuple[Child, asyncio.Task[None]]] = {}
         self._adjusting = asyncio.Lock()
@@ -90,6 +93,7 @@ class Supervisor(Generic[S]):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop)
         workers = [asyncio.create_task(self._keep_worker(worker)) for worker in self._workers]
+        workers += [asyncio.create_task(self._keep_helper(helper)) for helper in self._helpers]
         others = [asyncio.create_task(work) for work in (self._follow(), self._announce())]
         try:
             await self._stop.wait()
@@ -110,7 +114,7 @@ class Supervisor(Generic[S]):
         if self._stops == 1:
             self._tell(f"stopping: open answers have {self._drain_s:g} s; once more to stop at once")
         else:
-            for worker in self._workers:
+            for worker in (*self._workers, *self._helpers):
                 worker.kill()
             for _, task in self._children.values():
                 task.cancel()
@@ -131,9 +135,23 @@ class Supervisor(Generic[S]):
             else:
                 return
 
+    async def _keep_helper(self, helper: Worker) -> None:
+        serving = [asyncio.create_task(each) for each in (self._workers[0].ready(), self._stop.wait())]
+        await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
+        for task in serving:
+            task.cancel()
+        while not self._stop.is_set():
+            try:
+                await helper.run()
+            except Exception as error:
+                self._tell(f"{error}: the server goes on without, it is tried again in {TRY_AGAIN_S:g} s")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), TRY_AGAIN_S)
+
     async def _end(self) -> None:
         """The workers first: their last answers still need the children."""
-        await asyncio.gather(*(worker.drain(self._drain_s + DRAIN_MARGIN_S) for worker in self._workers))
+        seconds = self._drain_s + DRAIN_MARGIN_S
+        await asyncio.gather(*(worker.drain(seconds) for worker in (*self._workers, *self._helpers)))
         await asyncio.gather(*(self._end_child(name) for name in list(self._children)))
 
     async def _follow(self) -> None:

@@ -1,7 +1,7 @@
 """What the fake upstream says: the bytes and pauses of its answer in each mode. Pure; `upstream.py` plays it.
 
 The mode is the name of the requested model, or what the header `x-fake-mode` says; any other name gets a plain answer.
-`words-40` says 40 words, however many more are asked for.
+`words-40` says 40 words, however many more are asked for; `directed` follows what its user says (`directed.py`).
 """
 
 import base64
@@ -14,6 +14,14 @@ from typing import Any
 
 import msgspec
 
+from waystation.testing.directed import MODE, next_step, pieces
+from waystation.testing.responses_script import (
+    INPUT_TOKENS,
+    RESPONSE_WORDS,
+    response_events,
+    response_object,
+    stream_of,
+)
 from waystation.wire.moderations import CATEGORIES
 
 WORDS = (
@@ -63,6 +71,8 @@ class Request(msgspec.Struct):
     encoding_format: str | None = None
     dimensions: int | None = None
     user: str | None = None
+    messages: list[dict[str, Any]] = []
+    tools: list[dict[str, Any]] | None = None
 
 
 class Answer(msgspec.Struct):
@@ -97,6 +107,8 @@ def answer(target: str, headers: dict[bytes, bytes], body: bytes) -> Answer:
     if refused is not None:
         return refused
     input_tokens = len(body) // 4
+    if target.partition("?")[0].endswith("/responses"):
+        return _response(mode, msgspec.json.decode(body), streams=request.stream)
     if target.endswith("/embeddings"):
         return _embeddings(request, input_tokens)
     if target.endswith("/moderations"):
@@ -141,6 +153,15 @@ def _fault(mode: str, headers: dict[bytes, bytes]) -> Answer | None:
     return None
 
 
+def _response(mode: str, asked: dict[str, Any], *, streams: bool) -> Answer:
+    given, made = INPUT_TOKENS, len(RESPONSE_WORDS)
+    if not streams:
+        return _json(response_object(mode, asked), input_tokens=given, output_tokens=made)
+    events = stream_of(response_events(mode, asked))
+    steps = [step for event in events for step in (event, Act.PAUSE)]
+    return Answer(200, _STREAM, steps, chunked=True, input_tokens=given, output_tokens=made)
+
+
 def _error(status: int, message: str, *headers: tuple[str, str], kind: str = "error", **more: Any) -> Answer:
     refused = _json({"error": {"message": message, "type": kind, "param": None, "code": None, **more}})
     refused.status = status
@@ -169,6 +190,11 @@ class _Script:
             asked = min(asked, len(words))
         self.words = [words[at % len(words)] for at in range(asked)] if asked > len(words) else list(words[:asked])
         self.reason = "length" if asked < len(words) else "tool_calls" if mode == "tools" else "stop"
+        self.tool, self.call_id = ("weather" if mode == "tools" else None), "call_1"
+        if mode == MODE:
+            step = next_step(request.messages, request.tools)
+            self.words, self.tool, self.call_id = pieces(step.text), step.tool, f"call_{step.at + 1}"
+            self.reason = "tool_calls" if step.tool else "stop"
         self.input_tokens = input_tokens
         self.output_tokens = len(self.words) * self.choices
         self.include_usage = bool((request.stream_options or {}).get("include_usage"))
@@ -189,9 +215,9 @@ class _Script:
         """One step of a choice."""
         if not self.chat:
             return {"text": word}
-        if self.mode == "tools":
-            begin = {"id": "call_1", "type": "function"} if at == 0 else {}
-            function = {"name": "weather", "arguments": word} if at == 0 else {"arguments": word}
+        if self.tool is not None:
+            begin = {"id": self.call_id, "type": "function"} if at == 0 else {}
+            function = {"name": self.tool, "arguments": word} if at == 0 else {"arguments": word}
             return {"delta": {"tool_calls": [{"index": 0, **begin, "function": function}]}}
         return {"delta": {"content": word}}
 
@@ -199,8 +225,8 @@ class _Script:
 def _whole(script: _Script) -> Answer:
     text = "".join(script.words)
     message: dict[str, Any] = {"role": "assistant", "content": text}
-    if script.mode == "tools":
-        call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": text}}
+    if script.tool is not None:
+        call = {"id": script.call_id, "type": "function", "function": {"name": script.tool, "arguments": text}}
         message = {"role": "assistant", "content": None, "tool_calls": [call]}
     said = {"message": message} if script.chat else {"text": text}
     choices = [{"index": at, **said, "finish_reason": script.reason} for at in range(script.choices)]

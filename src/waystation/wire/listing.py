@@ -33,11 +33,22 @@ class Deleted(Shape, frozen=True, kw_only=True):
 
 
 class Page(NamedTuple):
-    """Which page is asked for: what comes after an id, in which order."""
+    """Which page is asked for: what comes after an id, or right before one, in which order."""
 
     after: str
     limit: int
     ascending: bool
+    before: str = ""
+
+    @property
+    def cursor(self) -> str:
+        """Where reading begins; "" at an end."""
+        return self.after or self.before
+
+    @property
+    def reads_ascending(self) -> bool:
+        """In which order rows are read: those before an id are read from it backwards, so that the nearest are found."""
+        return self.ascending != bool(self.before)
 
     @property
     def rows_max(self) -> int:
@@ -51,9 +62,15 @@ Listed = TypeVar("Listed")
 
 def listing(kind: Callable[..., L], page: Page, objects: Sequence[Any]) -> L:
     """A page of what was found for it: at most `page.rows_max` objects, each with an id."""
-    shown = list(objects[: page.limit])
+    shown = shown_of(page, objects)
     ends = {"first_id": shown[0].id, "last_id": shown[-1].id} if shown else {"first_id": None, "last_id": None}
     return kind(data=shown, has_more=len(objects) > page.limit, **ends)
+
+
+def shown_of(page: Page, read: Sequence[Listed]) -> list[Listed]:
+    """What of the rows that were read is on the page, in the page's order."""
+    some = list(read[: page.limit])
+    return some[::-1] if page.before else some
 
 
 def is_id(text: str) -> bool:
@@ -67,19 +84,23 @@ def is_name(text: str) -> bool:
 
 
 def part_of(page: Page, objects: Sequence[Listed], key: Callable[[Listed], str]) -> list[Listed]:
-    """The objects of a page, of all that there are, in the order of their keys."""
-    objects = [each for each in objects if not page.after or (key(each) > page.after) == page.ascending]
-    objects = [each for each in objects if key(each) != page.after]
-    return (objects if page.ascending else objects[::-1])[: page.rows_max]
+    """The objects of a page, of all that there are, in the order of their keys; one more than is shown."""
+    objects = [each for each in objects if not page.cursor or (key(each) > page.cursor) == page.reads_ascending]
+    objects = [each for each in objects if key(each) != page.cursor]
+    return (objects if page.reads_ascending else objects[::-1])[: page.rows_max]
 
 
-def read_page(query: Mapping[str, str], is_cursor: Callable[[str], bool] = is_id) -> Page:
-    """`after`, `limit` and `order` of a query. `is_cursor`: what `after` can be. Raises InvalidRequest."""
+def read_page(query: Mapping[str, str], is_cursor: Callable[[str], bool] = is_id, order: str = "desc") -> Page:
+    """`after`, `before`, `limit` and `order` of a query. `is_cursor`: what a cursor can be; `order`: when none is asked
+    for. Raises InvalidRequest."""
     after, limit = read_id(query, "after", is_cursor), read_limit(query, LIMIT_DEFAULT, LIMIT_MAX)
-    order = query.get("order", "desc")
+    before = read_id(query, "before", is_cursor)
+    if after and before:
+        raise InvalidRequest("Send 'after' or 'before', not both.", param="before")
+    order = query.get("order", order)
     if order not in ("asc", "desc"):
         raise InvalidRequest("Invalid 'order': it is 'asc' or 'desc'.", param="order")
-    return Page(after, limit, order == "asc")
+    return Page(after, limit, order == "asc", before)
 
 
 def read_limit(query: Mapping[str, str], default: int, most: int) -> int:

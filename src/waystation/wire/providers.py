@@ -13,6 +13,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Text = Annotated[str, Meta(max_length=2_000)]
 Pem = Annotated[str, Meta(max_length=20_000)]  # a path, or the text itself
 Headers = Annotated[dict[str, str], Meta(max_length=64)]
+HostedTools = Annotated[list[Name], Meta(max_length=64)]
 SecretText = Annotated[str, Meta(min_length=1, max_length=8_200)]
 
 
@@ -35,6 +36,8 @@ class CreateProvider(Exact, frozen=True, gc=False, kw_only=True):
     region: Name | None = None
     api_version: Name | None = None
     concurrency_max: int | None = None
+    responses: bool | None = None  # it speaks the Responses API
+    hosted_tools: HostedTools | None = None  # that it runs itself, in that API: "web_search", …
     allow_private_network: bool | None = None
 
     def __repr__(self) -> str:
@@ -59,6 +62,8 @@ class UpdateProvider(Exact, frozen=True, gc=False, kw_only=True):
     region: Name | UnsetType | None = UNSET
     api_version: Name | UnsetType | None = UNSET
     concurrency_max: int | UnsetType | None = UNSET
+    responses: bool | UnsetType | None = UNSET
+    hosted_tools: HostedTools | UnsetType | None = UNSET
     allow_private_network: bool | UnsetType | None = UNSET
 
     def __repr__(self) -> str:
@@ -87,6 +92,8 @@ class ProviderObject(Shape, frozen=True, kw_only=True):
     region: str | None
     api_version: str | None
     concurrency_max: int | None
+    responses: bool | None
+    hosted_tools: list[str] | None
     allow_private_network: bool
     problem: str | None  # why it can't be used at the moment
     created_at: int | None  # null: the file's

@@ -13,9 +13,21 @@ from waystation.errors import InvalidRequest
 from waystation.wire.messages import Plain
 from waystation.wire.parameters import AtLeastOne, Metadata, Temperature, TopP
 from waystation.wire.read import Reader
+from waystation.wire.response_items import check_calls, check_items, kind_of
+from waystation.wire.response_tools import check_choice, check_format, check_tools
 
 Item = dict[str, Any]
-IncludeList = Annotated[list[str], Meta(max_length=32)]
+Include = Literal[
+    "file_search_call.results",
+    "web_search_call.results",
+    "web_search_call.action.sources",
+    "message.input_image.image_url",
+    "computer_call_output.output.image_url",
+    "code_interpreter_call.outputs",
+    "reasoning.encrypted_content",
+    "message.output_text.logprobs",
+]
+IncludeList = Annotated[list[Include], Meta(max_length=32)]
 
 
 class ConversationParam(Plain, frozen=True, gc=False):
@@ -23,9 +35,11 @@ class ConversationParam(Plain, frozen=True, gc=False):
 
 
 class ReasoningParam(Plain, frozen=True, gc=False):
+    mode: Literal["standard", "pro"] | None = None
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
     generate_summary: Literal["auto", "concise", "detailed"] | None = None
+    context: Literal["auto", "current_turn", "all_turns"] | None = None
 
 
 class TextParam(Plain, frozen=True, gc=False):
@@ -62,7 +76,7 @@ class ResponsesRequest(Plain, frozen=True, gc=False, kw_only=True, rename={"stre
     text: TextParam | None = None
     reasoning: ReasoningParam | None = None
     metadata: Metadata | None = None
-    service_tier: Literal["auto", "default", "flex", "scale", "priority"] | None = None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"] | None = None
     prompt: dict[str, Any] | None = None
     context_management: list[dict[str, Any]] | None = None
     moderation: dict[str, Any] | None = None
@@ -81,7 +95,17 @@ class ResponsesRequest(Plain, frozen=True, gc=False, kw_only=True, rename={"stre
             or self.previous_response_id is not None
             or self.conversation is not None
             or self.truncation == "auto"
-            or any(item.get("type") in ("item_reference", "compaction") for item in self.items)
+            or any(kind_of(item) in ("item_reference", "compaction") for item in self.items)
+        )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that the model is to read is in the input: nothing of it is kept here or at a provider."""
+        return (
+            self.previous_response_id is None
+            and self.conversation is None
+            and self.prompt is None
+            and not any(kind_of(item) in ("item_reference", "compaction") for item in self.items)
         )
 
     @property
@@ -150,7 +174,58 @@ def read_response(body: bytes) -> ResponsesRequest:
     request = _READER.read(body)
     if not request.model:
         raise InvalidRequest("you must provide a model parameter")
+    _check(request)
     return request
+
+
+def _check(request: ResponsesRequest) -> None:
+    if request.stream_options is not None and not request.stream:
+        raise InvalidRequest(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
+        )
+    _check_kept(request)
+    items = request.input if isinstance(request.input, list) else []
+    check_items(items)
+    if request.is_complete:  # else what is missing here may be in what is kept
+        check_calls(items)
+    more = any(item.get("type") == "additional_tools" for item in items)
+    check_tools(request.tools or [])
+    check_choice(request.tool_choice, request.tools or [], more=more)
+    form = request.text.format if request.text is not None else None
+    check_format(form)
+    # Without the word, models tend to write white space until their limit: OpenAI's rule, and a good one.
+    if form is not None and form["type"] == "json_object" and request.is_complete and not _says_json(request):
+        raise InvalidRequest(
+            "Response input messages must contain the word 'json' in some form to use 'text.format' of type 'json_object'.",
+            param="input",
+        )
+
+
+def _check_kept(request: ResponsesRequest) -> None:
+    """The rules of what a call refers to, and of what it wants kept."""
+    if request.previous_response_id is not None and request.conversation is not None:
+        raise InvalidRequest(
+            "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. "
+            "Ensure you are only providing one of: 'previous_response_id' or 'conversation'.",
+            param="previous_response_id",
+            code="mutually_exclusive_parameters",
+        )
+    if request.background and request.store is False:
+        raise InvalidRequest(
+            "Background mode keeps the response to be retrieved later: it is only allowed when 'store' is true.",
+            param="background",
+        )
+    refers = request.previous_response_id or request.conversation or request.prompt
+    if not request.input and not refers and request.input != "":
+        raise InvalidRequest(
+            "One of 'input', 'previous_response_id', 'prompt' or 'conversation' must be provided.",
+            param="input",
+            code="missing_required_parameter",
+        )
+
+
+def _says_json(request: ResponsesRequest) -> bool:
+    return "json" in request.prompt_text.lower()
 
 
 def _texts(item: Item) -> list[str]:

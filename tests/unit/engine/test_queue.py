@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,7 @@ def test_all_workers_together_admit_no_more_than_the_models_cache_holds(workers:
     async def story() -> None:
         model = LocalModel("m", "chat", Path("/m.gguf"), context_tokens=1_000, slots=4)
         stands = [
-            Stand(Local(model, HttpClient(), Path("/tmp"), workers=workers).queue)  # nothing is sent to it
+            Stand(Local(model, HttpClient(), Path("/tmp"), share=Fraction(1, workers)).queue)  # nothing is sent to it
             for _ in range(workers)
         ]
         for stand in stands:

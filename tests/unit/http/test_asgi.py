@@ -57,7 +57,7 @@ def test_an_asgi_server_answers_calls(request_bytes: bytes, status: int, body: b
 
 def test_errors_have_the_same_form() -> None:
     async def scenario(line: Line) -> None:
-        line.send(b"GET /v1/chat/completions HTTP/1.1\r\nHost: x\r\n\r\n")
+        line.send(b"PUT /v1/chat/completions HTTP/1.1\r\nHost: x\r\n\r\n")
         status, _, body = await line.answer()
         assert status == 405
         assert set(json.loads(body)["error"]) == {"message", "type", "param", "code"}

@@ -55,6 +55,25 @@ ROUTES = {
     "get /metrics": "getMetrics",
     "get /version": "getVersion",
     "get /openapi.json": "getOpenapi",
+    # what is kept
+    "get /v1/chat/completions": "listChatCompletions",
+    "get /v1/chat/completions/{completion_id}": "getChatCompletion",
+    "post /v1/chat/completions/{completion_id}": "updateChatCompletion",
+    "delete /v1/chat/completions/{completion_id}": "deleteChatCompletion",
+    "get /v1/chat/completions/{completion_id}/messages": "getChatCompletionMessages",
+    # responses
+    "get /v1/responses/{response_id}": "getResponse",
+    "delete /v1/responses/{response_id}": "deleteResponse",
+    "get /v1/responses/{response_id}/input_items": "listInputItems",
+    # conversations
+    "post /v1/conversations": "createConversation",
+    "get /v1/conversations/{conversation_id}": "getConversation",
+    "post /v1/conversations/{conversation_id}": "updateConversation",
+    "delete /v1/conversations/{conversation_id}": "deleteConversation",
+    "get /v1/conversations/{conversation_id}/items": "listConversationItems",
+    "post /v1/conversations/{conversation_id}/items": "createConversationItems",
+    "get /v1/conversations/{conversation_id}/items/{item_id}": "getConversationItem",
+    "delete /v1/conversations/{conversation_id}/items/{item_id}": "deleteConversationItem",
     # OpenAI's admin API, under OpenAI's names
     "get /v1/organization/projects": "list-projects",
     "post /v1/organization/projects": "create-project",
@@ -137,6 +156,15 @@ ROUTES = {
     "delete /v1/waystation/drills/{drill_id}": "stopDrill",
     "get /v1/waystation/notices": "listNotices",
     "get /v1/waystation/health": "retrieveHealth",
+    "get /v1/files": "listFiles",
+    "post /v1/files": "createFile",
+    "get /v1/files/{file_id}": "retrieveFile",
+    "delete /v1/files/{file_id}": "deleteFile",
+    "get /v1/files/{file_id}/content": "downloadFile",
+    "post /v1/uploads": "createUpload",
+    "post /v1/uploads/{upload_id}/parts": "addUploadPart",
+    "post /v1/uploads/{upload_id}/complete": "completeUpload",
+    "post /v1/uploads/{upload_id}/cancel": "cancelUpload",
 }
 READERS: dict[str, Any] = {
     "/v1/chat/completions": read_chat,
@@ -179,7 +207,7 @@ def test_the_document_says_which_key_each_url_needs() -> None:
     assert DOCUMENT["security"] == [{"ApiKeyAuth": []}]
     admins: Any = [{"AdminApiKeyAuth": []}]
     access = {label.replace(":path}", "}"): each for label, each in ACCESS.items()}
-    needed = {Access.ADMIN: admins, Access.OPERATOR: admins, Access.CALL: None, Access.KEY: None}
+    needed = {Access.ADMIN: admins, Access.OPERATOR: admins, Access.CALL: None, Access.KEY: None, Access.PROJECT: None}
     for path, item in DOCUMENT["paths"].items():
         for method, operation in item.items():
             label = f"{method.upper()} {path.removeprefix('/v1')}"

@@ -232,7 +232,12 @@ def test_an_impossible_price_is_refused(rates: tuple[int, int, int | None]) -> N
         (Price("USD", 0, 0, tiers={str(n): Price("USD", 0, 0) for n in range(TIERS_MAX + 1)}), "at most"),
         (Price("USD", 0, 0, tiers={"": Price("USD", 0, 0)}), "A tier's name"),
         (Price("USD", 0, 0, tiers={"flex": Price("CNY", 0, 0)}), "currency of its price"),
-        (Price("USD", 0, 0, tiers={"flex": Price("USD", 0, 0, tiers={"a": Price("USD", 0, 0)})}), "no tiers of"),
+        (
+            Price("USD", 0, 0, tiers={"flex": Price("USD", 0, 0, tiers={"a": Price("USD", 0, 0)})}),
+            "no tiers or tools of",
+        ),
+        (Price("USD", 0, 0, tools={"": 1}), "A tool's name"),
+        (Price("USD", 0, 0, tools={"web_search": -1}), "A call of a tool"),
     ],
 )
 def test_a_price_that_makes_no_sense_is_refused(price: Price, said: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from waystation.catalogue.book.tools import OPENAI, with_tool_fees
 from waystation.terms import Price
 
 NAME_CHARS_MAX = 200
@@ -69,7 +70,10 @@ def known_price(
         for book, entry in ((genai, world), (overlay, local))
         if entry is not None and (price := _price_in(book, entry, model, at)) is not None
     ]
-    return next((price for price in found if currency is None or price.currency == currency), None)
+    price = next((price for price in found if currency is None or price.currency == currency), None)
+    if price is None or world is None or world.name != OPENAI:
+        return price
+    return with_tool_fees(price, model)
 
 
 def _find(book: Book, name: str, base_url: str) -> BookProvider | None:

@@ -23,6 +23,8 @@ from waystation.providers.model import ProviderConfig
 from waystation.storage.completions.service import StoredCompletions
 from waystation.storage.conversations.service import Conversations
 from waystation.storage.files.service import Files
+from waystation.storage.files.uploads import Uploads
+from waystation.storage.responses.background import Background
 from waystation.storage.responses.service import Responses
 from waystation.terms import Caller, Model
 from waystation.wire.drills import HealthObject
@@ -68,13 +70,15 @@ class Control(msgspec.Struct, kw_only=True):
     conversations: Conversations
     completions: StoredCompletions
     files: Files
+    uploads: Uploads
     models: Callable[[], Mapping[str, Model]]  # those of now, by name
     journals: Path  # the folder: what was settled and is not posted yet
     signup_grant_nano: int
     prover: Prover
     follow: Callable[[], Awaitable[object]]  # has this worker know what was just changed
     forget_answers: Callable[[str], Awaitable[int]]  # the kept answers of a project; how many those were
-    # What only a process that answers calls can tell; None in others.
+    # What only a process that answers calls can tell or do; None in others.
+    background: Background | None = None
     test_provider: Callable[[ProviderConfig, str | None], Awaitable[Report]] | None = None
     health: Callable[[], HealthObject] | None = None
 
@@ -124,8 +128,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             raise NotFound(f"There is no {name.removesuffix('_id')} {value[:80]!r}.", param=name)
         return value
 
-    def page(self, is_cursor: Callable[[str], bool] = is_id) -> Page:
-        return read_page(self.query, is_cursor)
+    def page(self, is_cursor: Callable[[str], bool] = is_id, order: str = "desc") -> Page:
+        return read_page(self.query, is_cursor, order)
 
     def time(self, name: str, default: int) -> int:
         """A time of the query in UTC seconds. Raises InvalidRequest."""
@@ -146,6 +150,12 @@ class File(msgspec.Struct, frozen=True):
     name: str
     media_type: str
     content: bytes
+
+
+class Json(msgspec.Struct, frozen=True):
+    """An answer whose shape is open: what is kept as it came."""
+
+    value: Any
 
 
 Handle = Callable[[Control, Asked], Awaitable[msgspec.Struct]]
@@ -171,6 +181,7 @@ class Resource(NamedTuple):
     request: type[msgspec.Struct] | None = None
     query: tuple[Query, ...] = ()
     media_types: tuple[str, ...] = ()  # of a File that it may answer with instead
+    body_bytes_max: int = BODY_BYTES_MAX
 
     @property
     def documented(self) -> str:
@@ -183,6 +194,7 @@ PAGE = (
     Query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Objects on the page."),
     Query("order", {"type": "string", "enum": ["asc", "desc"], "default": "desc"}, "By when they were made."),
 )
+PAGE_BOTH_WAYS = (*PAGE, Query("before", {"type": "string"}, "The id before which the page ends."))
 ORGANIZATION = Query(
     "organization_id", {"type": "string"}, "Another organization than the key's own. Only the operator may name one."
 )

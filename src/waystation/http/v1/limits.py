@@ -83,9 +83,10 @@ async def delete(control: Control, asked: Asked) -> Deleted:
 
 
 async def list_of_project(control: Control, asked: Asked) -> ProjectRateLimitList:
-    """The oldest first. `before` alone: the page that ends just before it."""
+    """The oldest first. `before` alone: the page that ends just before it; here it may come with `after`."""
     project_id, before = asked.id("project_id"), read_id(asked.query, "before")
-    page = read_page({"limit": str(OBJECTS_MAX), "order": "asc", **asked.query})
+    query = {name: value for name, value in asked.query.items() if name != "before"}
+    page = read_page({"limit": str(OBJECTS_MAX), "order": "asc", **query})
     backwards = bool(before) and not page.after
 
     def find(connection: Any) -> list[RateLimit]:

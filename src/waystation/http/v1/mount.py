@@ -11,11 +11,12 @@ from starlette.routing import Route
 from waystation.errors import NotFound
 from waystation.http.access import ACCESS, Access
 from waystation.http.plain import json_response, presented, read_body
-from waystation.http.v1.control import BODY_BYTES_MAX, ORGANIZATION, Asked, Control, File, Resource, operator_only
+from waystation.http.v1.control import ORGANIZATION, Asked, Control, File, Json, Resource, operator_only
 from waystation.terms import Caller
 from waystation.wire.complaint import unknown_parameter
 from waystation.wire.listing import is_id
 
+_BETA = "beta"  # SDKs tell beta operations by it; they stand on the same URLs
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -63,9 +64,9 @@ async def _asked(request: Request, resource: Resource, caller: Caller, control: 
     # OpenAI's SDKs send lists as name[]=a&name[]=b.
     pairs = [(name.removesuffix("[]"), value) for name, value in request.query_params.multi_items()]
     query = dict(pairs)
-    known = {each.name for each in resource.query} | {ORGANIZATION.name}
+    known = {each.name for each in resource.query} | {ORGANIZATION.name, _BETA}
     for name in query:
-        if name not in known:
+        if _without_key(name) not in known:
             raise unknown_parameter(name)
     return Asked(
         caller=caller,
@@ -73,13 +74,18 @@ async def _asked(request: Request, resource: Resource, caller: Caller, control: 
         path=request.path_params,
         query=query,
         pairs=pairs,
-        body=await read_body(request, BODY_BYTES_MAX) if resource.request is not None else b"",
+        body=await read_body(request, resource.body_bytes_max) if resource.request is not None else b"",
     )
+
+
+def _without_key(name: str) -> str:
+    """`metadata[colour]` is of `metadata`."""
+    return name.partition("[")[0] if name.endswith("]") else name
 
 
 def _response(answer: msgspec.Struct) -> Response:
     if not isinstance(answer, File):
-        return json_response(answer)
+        return json_response(answer.value if isinstance(answer, Json) else answer)
     headers = {"content-disposition": f'attachment; filename="{answer.name}"'}
     return Response(answer.content, headers=headers, media_type=answer.media_type)
 

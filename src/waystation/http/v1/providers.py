@@ -28,7 +28,7 @@ _read_test = Reader(TestProvider).read
 async def create(control: Control, asked: Asked) -> ProviderObject:
     wanted = _read_create(asked.body)
     given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
-    fields = ProviderFields(**{name: value for name, value in given.items() if name != "name"})
+    fields = msgspec.convert({name: value for name, value in given.items() if name != "name"}, ProviderFields)
     made = await control.change(partial(control.fleet.providers.create, name=wanted.name, fields=fields))
     return provider_object(made)
 
@@ -71,6 +71,7 @@ def changed(wanted: msgspec.Struct) -> dict[str, Any]:
 
 
 def provider_object(listed: ListedProvider) -> ProviderObject:
+    tools = listed.fields.hosted_tools
     return ProviderObject(
         id=listed.name,
         name=listed.name,
@@ -78,7 +79,7 @@ def provider_object(listed: ListedProvider) -> ProviderObject:
         problem=listed.problem,
         created_at=listed.created_at,
         updated_at=listed.updated_at,
-        **msgspec.structs.asdict(listed.fields),
+        **msgspec.structs.asdict(listed.fields) | {"hosted_tools": tools if tools is None else list(tools)},
     )
 
 

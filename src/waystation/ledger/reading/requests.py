@@ -11,7 +11,7 @@ from waystation import tables
 from waystation.errors import NotFound
 from waystation.ledger.reading.journals import Journals, opened
 from waystation.ledger.records import SETTLE, SETTLE_FIELDS, HoldRecord
-from waystation.ledger.serving import USAGE_FIELDS, read_extra
+from waystation.ledger.serving import USAGE_FIELDS, Extra, read_extra
 from waystation.terms import Rung
 
 State = Literal["open", "void", "settled", "posted"]
@@ -116,7 +116,7 @@ def _call(state: State, values: dict[str, Any], corrections: int) -> CallUsage:
         state,
         values["at"],
         stream=bool(values["stream"]),
-        extra={name: value for name in USAGE_FIELDS if (value := getattr(extra, name))},
+        extra=_others(extra),
         estimated=bool(values["estimated"]),
         flagged=bool(values["flagged"]),
         cost_nano=values["cost_nano"] + corrections,
@@ -125,3 +125,9 @@ def _call(state: State, values: dict[str, Any], corrections: int) -> CallUsage:
         **same,
         **served,
     )
+
+
+def _others(extra: Extra) -> dict[str, int]:
+    """What few calls use, by name; of tools that the provider ran their calls, as "web_search_calls"."""
+    named = {name: value for name in USAGE_FIELDS if name != "tool_calls" and (value := getattr(extra, name))}
+    return named | {f"{tool}_calls": count for tool, count in (extra.tool_calls or {}).items()}

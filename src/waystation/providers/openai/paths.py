@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from waystation import __version__
 from waystation.providers.model import ProviderConfig
-from waystation.providers.openai.presets import AZURE_API_VERSION, preset_of
+from waystation.providers.openai.presets import AZURE_API_VERSION, AZURE_RESPONSES, preset_of
 from waystation.terms import Credential, Operation
 from waystation.wire.http import HeaderBlock, encode_headers
 
@@ -29,6 +29,14 @@ def paths_of(config: ProviderConfig, base_path: str, upstream_model: str) -> dic
     else:
         begin = base_path
     return {operation: begin + path + query for operation, path in PATHS.items()}
+
+
+def responses_path(config: ProviderConfig, base_path: str) -> str:
+    """The request target of the Responses API, which has the model in the body everywhere, Azure's older form too."""
+    query = f"?api-version={quote(config.api_version, safe='')}" if config.api_version else ""
+    if preset_of(config).name == "azure" and not base_path.endswith("/v1"):
+        return base_path.removesuffix("/openai") + "/openai/responses" + (query or f"?api-version={AZURE_RESPONSES}")
+    return base_path + "/responses" + query
 
 
 def probe_path(config: ProviderConfig, base_path: str) -> str | None:

@@ -9,11 +9,15 @@ import msgspec
 
 from waystation.dialects.chat_body import Prefill
 from waystation.providers.model import ProviderConfig
+from waystation.wire.hosted_tools import ALL
 
 AZURE_API_VERSION = "2024-10-21"
 """The newest one of the old form that is generally available; the v1 form needs none."""
 AZURE_STREAM_OPTIONS = "2024-09-01"
 """Older versions of the API refuse a request with `stream_options`: the usage of their streams is counted."""
+
+AZURE_RESPONSES = "2025-03-01-preview"
+"""The first version of the old form that has the Responses API."""
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +35,10 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     prefill_at_no_effort: bool = False  # goes on only when it is told not to think, by `reasoning_effort: none`
     developer: bool = False  # it knows the role `developer`
     reasoning: str | None = None  # under this name it wants back what it thought, in conversations with tools
+    # It speaks the Responses API for every model that it has. Where that holds for some only, a configuration says it.
+    responses: bool = False
+    tools: frozenset[str] = frozenset()  # that it runs itself, in that API
+    encrypts_reasoning: bool = False  # hands out its reasoning encrypted, so that it need not keep it
     key_header: str = "authorization"
     key_needed: bool = True
     local: bool = False  # a server of one's own: that its address is private is as it should be
@@ -52,6 +60,9 @@ PRESETS: dict[str, Preset] = {
             read_on=_READ_ON,
             prefill="none",
             developer=True,
+            responses=True,
+            tools=ALL,
+            encrypts_reasoning=True,
         ),
         Preset(
             name="azure",
@@ -59,6 +70,9 @@ PRESETS: dict[str, Preset] = {
             read_on=_READ_ON,
             prefill="none",
             developer=True,
+            responses=True,
+            tools=ALL,
+            encrypts_reasoning=True,
             key_header="api-key",
         ),
         Preset(
@@ -198,6 +212,20 @@ def base_url_of(config: ProviderConfig) -> str:
 def may_be_private(config: ProviderConfig) -> bool:
     """Whether its host may have an address that is not public: an administrator said so, or it is a local server."""
     return config.allow_private_network or preset_of(config).local
+
+
+def speaks_responses(config: ProviderConfig) -> bool:
+    """Whether calls of the Responses API are passed on as they came: what the configuration says, else the preset."""
+    if config.responses is not None:
+        return config.responses
+    preset = preset_of(config)
+    old_azure = preset.name == "azure" and not base_url_of(config).rstrip("/").endswith("/v1")
+    return preset.responses and (not old_azure or (config.api_version or "") >= AZURE_RESPONSES)
+
+
+def tools_of(config: ProviderConfig) -> frozenset[str]:
+    """The tools that it runs itself."""
+    return preset_of(config).tools if config.hosted_tools is None else frozenset(config.hosted_tools)
 
 
 def takes_stream_options(config: ProviderConfig) -> bool:

@@ -3,6 +3,8 @@ beside this one, how its kind differs from others in `presets.py`."""
 
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,8 +21,16 @@ from waystation.providers import asking
 from waystation.providers.asking import ANSWER_BYTES_MAX, refusal_body
 from waystation.providers.model import ProviderConfig
 from waystation.providers.openai.body import UNRULED, Rules, outgoing
-from waystation.providers.openai.paths import header_block, paths_of
-from waystation.providers.openai.presets import base_url_of, preset_of, takes_stream_options
+from waystation.providers.openai.paths import PATHS, header_block, paths_of, responses_path
+from waystation.providers.openai.presets import (
+    base_url_of,
+    preset_of,
+    speaks_responses,
+    takes_stream_options,
+    tools_of,
+)
+from waystation.providers.openai.responses import respond
+from waystation.providers.openai.responses_body import outgoing_response
 from waystation.providers.openai.settings import Settings, configured
 from waystation.providers.openai.stream import ErrorEvent, Stream
 from waystation.providers.openai.words import meant
@@ -41,7 +51,9 @@ from waystation.wire.http import Disconnected, HeaderBlock, Http, HttpFault, Ori
 DEPLOYMENTS_KEPT_MAX = 10_000
 """What is prepared for deployments is kept for so many; more, and all is prepared anew."""
 
-NATIVE = frozenset((Dialect.OPENAI, operation) for operation in Operation)
+NATIVE = frozenset((Dialect.OPENAI, operation) for operation in PATHS)
+RESPONSES = (Dialect.RESPONSES, Operation.CHAT)
+_RESPONSES = Dialect.RESPONSES  # an enum's member costs more to look up than an attribute
 
 RulesFor = Callable[[str, str, str], Rules]
 """(preset, upstream model, the deployment's `rules`) → its parameter rules (`catalogue/parameters_table.py:rules_for`)."""
@@ -52,6 +64,7 @@ class _Prepared(msgspec.Struct):
 
     deployment: Deployment
     paths: dict[Operation, str]
+    responses_path: str
     rules: Rules
 
 
@@ -88,10 +101,12 @@ class OpenAI:
         self.name = config.name
         self.credentials: Sequence[Credential] = config.credentials or (NO_CREDENTIAL,)
         self.concurrency_max = config.concurrency_max
-        self.native: Collection[tuple[Dialect, Operation]] = NATIVE
-        self.operations: Collection[Operation] = frozenset(Operation)
         self._config = config
         self._preset = preset_of(config)
+        native = NATIVE | {RESPONSES} if speaks_responses(config) else NATIVE
+        self.native: Collection[tuple[Dialect, Operation]] = native
+        self.operations: Collection[Operation] = frozenset(PATHS)
+        self._tools = tools_of(config)
         self._stream_options = takes_stream_options(config)
         self._http = http
         self._now_s = now_s
@@ -115,6 +130,11 @@ class OpenAI:
         prepared = self._prepared.get(deployment.name)
         if prepared is None or prepared.deployment is not deployment:
             prepared = self._prepare(deployment)
+        if call.dialect is _RESPONSES:
+            async with aclosing(self._respond(call, target, prepared)) as events:
+                async for event in events:
+                    yield event
+            return
         body = outgoing(
             call,
             deployment.upstream_model,
@@ -173,6 +193,27 @@ class OpenAI:
                 response.close()
         except HttpFault as error:
             raise fault(error, model.name) from error
+
+    def _respond(self, call: Call, target: Target, prepared: _Prepared) -> AsyncGenerator[Event]:
+        """A call of the Responses API, passed on to a provider that speaks it. Raises as `send` does."""
+        body = outgoing_response(
+            call,
+            target.model,
+            target.deployment.upstream_model,
+            prepared.rules,
+            tools=self._tools,
+            encrypts=self._preset.encrypts_reasoning,
+        )
+        route = target.model.route
+        return respond(
+            asking.Line(self._http, self._origin, self._timeouts if route is None else self._timeouts_of(route)),
+            prepared.responses_path,
+            self._blocks.get(target.credential.id) or self._block(target.credential),
+            body,
+            call,
+            partial(self._refused, target=target),
+            model=target.model.name,
+        )
 
     async def tell(self, ask: Ask, target: Target, call: Call) -> AsyncGenerator[Saying]:
         """The answer in the vocabulary. Raises as `send` does, and Unsupported for what this dialect can't say."""
@@ -251,7 +292,12 @@ class OpenAI:
         rules: Rules = UNRULED
         if self._rules is not None:
             rules = self._rules(self._preset.name, deployment.upstream_model, deployment.rules)
-        prepared = _Prepared(deployment, paths_of(self._config, self._base_path, deployment.upstream_model), rules)
+        prepared = _Prepared(
+            deployment,
+            paths_of(self._config, self._base_path, deployment.upstream_model),
+            responses_path(self._config, self._base_path),
+            rules,
+        )
         if len(self._prepared) >= DEPLOYMENTS_KEPT_MAX:
             self._prepared.clear()
         self._prepared[deployment.name] = prepared

@@ -37,7 +37,10 @@ class Replies:
         asked = str(call.request.model)
         language = language_of(call.headers.get(b"accept-language"), last_said(ask))
         text = words_of(static, language, asked, call.request_id)
-        writer = spoken.writer(spoken.new_envelope(asked, self._now_s()), call.request)
+        envelope = spoken.new_envelope(asked, self._now_s())
+        if call.answer_id:
+            envelope = envelope._replace(id=call.answer_id)
+        writer = spoken.writer(envelope, call.request)
         return _said(writer, text, min(max(ask.choices, 1), CHOICES_MAX), stream=ask.stream)
 
 

@@ -1,13 +1,286 @@
 """A call of the Responses API: what it refers to is put into its body before, its answer is kept after."""
 
-from collections.abc import AsyncGenerator, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, NamedTuple, Protocol, TypeVar
 
+import msgspec
+from sqlalchemy import Connection
+
+from waystation.errors import ApiError, ContextLengthExceeded, InvalidRequest, NotFound, Unsupported
 from waystation.gateway.call import Call
-from waystation.terms import Caller, Event
+from waystation.storage.responses.answered import Ended, ended_of, failed_body
+from waystation.storage.responses.model import Item, Row, conversation_not_found, item_not_found
+from waystation.storage.responses.service import Responses
+from waystation.storage.responses.truncating import fitted
+from waystation.terms import Caller, Done, Event, Model, Usage
+from waystation.wire.items import named_items
 
+T = TypeVar("T")
 Answer = Callable[[Call], AsyncGenerator[Event]]
+
+DAY_S = 86_400
+COUNTED_MAX = 20_000  # texts whose number of tokens is remembered, so that a long chat isn't counted anew each turn
+REFERENCES_MAX = 1_000  # items that one request may refer to
+ANSWER_TOKENS = 1_024  # room for an answer of which nobody said how long it may be; of small contexts a quarter
+_PARTS_BYTES_MAX = 4 * 1024 * 1024  # of a stream's events, kept until it ends in case it fails
+
+
+class Database(Protocol):
+    async def read(self, fn: Callable[[Connection], T]) -> T: ...
+    async def write(self, fn: Callable[[Connection], T], *, durable: bool = False) -> T: ...
+
+
+class Clock(Protocol):
+    def now_s(self) -> int: ...
+
+
+class Conversations(Protocol):
+    def items(self, connection: Connection, project_id: str, conversation_id: str) -> list[Item]:
+        """What a model reads of it, in order. Raises NotFound."""
+        ...
+
+
+class Background(Protocol):
+    def answered(
+        self, call: Call, caller: Caller, queued: dict[str, Any], keep: Callable[[Connection, bytes], object]
+    ) -> AsyncGenerator[Event]:
+        """Have it answered later, and the events of now. `keep(connection, body)` makes its row."""
+        ...
+
+
+class Later(NamedTuple):
+    """What responses in the background take: who sees to them, and the response as it is before it is answered."""
+
+    background: Background
+    begun: Callable[[Call, int], dict[str, Any]]
+    """(call, created_at) → the response object, in progress and without output."""
 
 
 class ResponsesKeeper:
-    def answered(self, call: Call, caller: Caller, answer: Answer) -> AsyncGenerator[Event]:
-        return answer(call)
+    """`resolve`: the model that a call means. `count(text, model)`: its tokens, by the model's own tokenizer."""
+
+    def __init__(
+        self,
+        database: Database,
+        responses: Responses,
+        conversations: Conversations | None,
+        clock: Clock,
+        new_id: Callable[[str], str],
+        *,
+        resolve: Callable[[Call, Caller], Model],
+        count: Callable[[str, str], int],
+        days: int,
+        body_bytes_max: int,
+        later: Later | None = None,
+    ) -> None:
+        self._database = database
+        self._responses = responses
+        self._conversations = conversations
+        self._clock = clock
+        self._new_id = new_id
+        self._resolve = resolve
+        self._count = count
+        self._counted: dict[tuple[str, str], int] = {}
+        self._days = days
+        self._body_bytes_max = body_bytes_max
+        self._later = later
+
+    async def answered(self, call: Call, caller: Caller, answer: Answer) -> AsyncGenerator[Event]:
+        """The events of the answer. It is kept before Done goes out, all of it or nothing. Raises InvalidRequest.
+
+        A call whose `answer_id` is set already is the job of a response in the background: its row is there, and is
+        written by that.
+        """
+        request = call.request
+        _check(request)
+        own = await self._own_items(caller.project_id, request)
+        items = [*await self._before(caller.project_id, request), *own]
+        is_job = call.answer_id != ""
+        if not is_job:
+            call.answer_id = self._new_id("resp_")
+        row = None if is_job or not (_keeps(request) or request.conversation_id) else self._row(call, caller, own)
+        if request.background and row is not None:
+            events = self._in_background(call, caller, row)
+        else:
+            if request.truncation == "auto":
+                items = await self._fit(items, call, caller)
+            self._put(call, items)
+            events = answer(call) if row is None else self._kept(answer(call), row, keeps=_keeps(request))
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+    def _in_background(self, call: Call, caller: Caller, row: Row) -> AsyncGenerator[Event]:
+        if self._later is None:
+            raise Unsupported("Responses in the background are not served here.", param="background")
+
+        def keep(connection: Connection, body: bytes) -> None:
+            self._responses.insert(connection, msgspec.structs.replace(row, body=body))
+
+        return self._later.background.answered(call, caller, self._later.begun(call, row.created_at), keep)
+
+    async def _kept(self, events: AsyncGenerator[Event], row: Row, *, keeps: bool) -> AsyncGenerator[Event]:
+        """The events as they come, the answer written down before the last one. A stream that breaks off is kept as failed."""
+        parts: list[bytes] = []  # those that a failed response is made of
+        size = 0
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    if type(event) is Done:
+                        done = _joined(event)
+                        if (ended := ended_of(done.data)) is not None:
+                            await self._write(row, ended, keeps=keeps)
+                        yield done
+                        continue
+                    data = event.data
+                    if (not parts or b"response.output_item.done" in data) and size < _PARTS_BYTES_MAX:
+                        parts.append(data)
+                        size += len(data)
+                    yield event
+        except ApiError as error:
+            if keeps and (failed := failed_body(parts, error)) is not None:
+                await self._write(row, failed, keeps=True)
+            raise
+
+    async def _write(self, row: Row, ended: Ended, *, keeps: bool) -> None:
+        """Keep the response and what it adds to its conversation, in one transaction."""
+        row = msgspec.structs.replace(row, status=ended.status, model=ended.model or row.model, body=ended.body)
+        if keeps:
+            await self._database.write(lambda connection: self._responses.insert(connection, row))
+        else:
+            await self._database.write(lambda connection: self._responses.converse(connection, row, ended.output))
+
+    def _row(self, call: Call, caller: Caller, own: Sequence[Item]) -> Row:
+        now = self._clock.now_s()
+        request = call.request
+        return Row(
+            id=call.answer_id,
+            project_id=caller.project_id,
+            key_id=caller.key_id,
+            model=request.model,
+            status="queued" if request.background else "in_progress",
+            background=request.background is True,
+            stream=request.stream,
+            previous_id=request.previous_response_id,
+            conversation_id=request.conversation_id,
+            input=msgspec.json.encode(named_items(own, self._new_id)),
+            body=b"{}",
+            created_at=now,
+            expires_at=now + self._days * DAY_S,
+        )
+
+    async def _before(self, project_id: str, request: Any) -> list[Item]:
+        """What was said before, as the call names it."""
+        previous, conversation = request.previous_response_id, request.conversation_id
+        if previous is not None:
+            return await self._database.read(
+                lambda connection: self._responses.recall(connection, project_id, previous)
+            )
+        if conversation is None:
+            return []
+        conversations = self._conversations
+        if conversations is None:
+            raise conversation_not_found(conversation)
+        try:
+            return await self._database.read(
+                lambda connection: conversations.items(connection, project_id, conversation)
+            )
+        except NotFound:
+            raise conversation_not_found(conversation) from None
+
+    async def _own_items(self, project_id: str, request: Any) -> list[Item]:
+        """The request's own items, those in place that it only refers to. Raises ItemNotFound."""
+        items: list[Item] = request.items
+        wanted = [str(item.get("id")) for item in items if item.get("type") == "item_reference"]
+        if not wanted:
+            return items
+        if len(wanted) > REFERENCES_MAX:
+            raise InvalidRequest(f"At most {REFERENCES_MAX} items can be referred to in one request.", param="input")
+        found = await self._database.read(lambda connection: self._responses.find_items(connection, project_id, wanted))
+        for item_id in wanted:
+            if item_id not in found:
+                raise item_not_found(item_id)
+        return [found[str(item["id"])] if item.get("type") == "item_reference" else item for item in items]
+
+    async def _fit(self, items: list[Item], call: Call, caller: Caller) -> list[Item]:
+        """The items that fit the model's context, with room for the answer. Counted in a thread, where it may be too much."""
+        request, notes, served = call.request, call.notes, call.served
+        model = self._resolve(call, caller)
+        call.notes, call.served = notes, served  # the way resolves it once more, and says then what there is to say
+        context = model.abilities.context_tokens_max
+        asked = request.output_tokens_asked
+        room = context - (min(asked, context) if asked is not None else min(ANSWER_TOKENS, context // 4))
+        told = msgspec.json.encode(request.tools or []).decode() + (request.instructions or "")
+        if len(msgspec.json.encode(items)) + len(told.encode()) + len(items) * 8 <= room:
+            return items  # a token has a byte at least
+        name = model.name if model.alias_of is None else model.alias_of
+        return await asyncio.to_thread(
+            lambda: fitted(items, room - self._tokens(told, name), lambda item: self._tokens(_words(item), name))
+        )
+
+    def _tokens(self, text: str, model: str) -> int:
+        key = (model, text)
+        found = self._counted.get(key)
+        if found is None:
+            found = self._count(text, model)
+            if len(self._counted) >= COUNTED_MAX:
+                self._counted.clear()
+            if len(text) <= 16_384:  # more would hold too much memory
+                self._counted[key] = found
+        return found
+
+    def _put(self, call: Call, items: list[Item]) -> None:
+        """Make of the call one that says everything itself. Raises ContextLengthExceeded."""
+        body: dict[str, Any] = msgspec.json.decode(call.body)
+        for name in ("previous_response_id", "conversation", "background"):
+            body.pop(name, None)
+        body |= {"input": items, "store": False}
+        call.body = msgspec.json.encode(body)
+        if len(call.body) > self._body_bytes_max:
+            raise ContextLengthExceeded(
+                f"With everything that was said before, this request has {len(call.body)} bytes; at most "
+                f"{self._body_bytes_max} are sent on. Begin anew with the items that matter, or use truncation: 'auto'.",
+                param="input",
+            )
+        call.request = msgspec.structs.replace(call.request, input=items)
+
+
+def _check(request: Any) -> None:
+    """Raise InvalidRequest for what can't be said together, in OpenAI's words."""
+    if request.previous_response_id is not None and request.conversation_id is not None:
+        raise InvalidRequest(
+            "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. Ensure you are only providing one of them.",
+            code="mutually_exclusive_parameters",
+        )
+    if request.background and request.store is False:
+        raise InvalidRequest(
+            "Background responses need to be stored: 'background' can't be true when 'store' is false.",
+            param="background",
+        )
+
+
+def _keeps(request: Any) -> bool:
+    """Whether the response is kept: all that nobody said otherwise of."""
+    return request.store is not False or request.background is True
+
+
+def _joined(done: Done) -> Done:
+    """With the bytes of its tail, which are made once."""
+    if done.tail is None:
+        return done
+    return msgspec.structs.replace(done, data=done.data + done.tail(done.usage or Usage()), tail=None)
+
+
+def _words(item: Item) -> str:
+    """What of an item the model reads, about: its content and what it says of tools."""
+    content = item.get("content")
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list) and all(
+        isinstance(part, dict) and isinstance(part.get("text"), str) for part in content
+    ):
+        return "\n".join(part["text"] for part in content)
+    read = {name: value for name, value in item.items() if name not in ("id", "status", "type", "encrypted_content")}
+    return msgspec.json.encode(read).decode()

@@ -9,12 +9,13 @@ from waystation.gateway.call import Call
 from waystation.providers.model import ProviderConfig
 from waystation.providers.openai.provider import OpenAI, RulesFor
 from waystation.runtime.http_client import HttpClient
-from waystation.terms import Abilities, Credential, Deployment, Done, Model, Operation, Piece, Secret, Target
+from waystation.terms import Abilities, Credential, Deployment, Dialect, Done, Model, Operation, Piece, Secret, Target
 from waystation.testing.upstream import Upstream
 from waystation.wire.chat import read_chat
 from waystation.wire.completions import read_completion
 from waystation.wire.embeddings import read_embeddings
 from waystation.wire.moderations import read_moderation
+from waystation.wire.responses import read_response
 
 KEY = "sk-upstream-0123456789abcdefghij"
 
@@ -31,6 +32,12 @@ def config_of(url: str, **more: Any) -> ProviderConfig:
 def chat_call(model: str = "fake", **more: Any) -> Call:
     body = json.dumps({"messages": [{"role": "user", "content": "hi"}], "model": model, **more}).encode()
     return Call(Operation.CHAT, "req_1", body, read_chat(body), None, {}, "127.0.0.1", 0)
+
+
+def response_call(model: str = "plain", **more: Any) -> Call:
+    body = json.dumps({"input": "hi", "model": model, "store": False, **more}).encode()
+    read = read_response(body)
+    return Call(Operation.CHAT, "req_1", body, read, None, {}, "127.0.0.1", 0, Dialect.RESPONSES)
 
 
 def completion_call(model: str = "fake", **more: Any) -> Call:

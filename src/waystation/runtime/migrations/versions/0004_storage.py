@@ -73,6 +73,15 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "response_items",
+        sa.Column("item_id", sa.Text(), nullable=False),
+        sa.Column("response_id", sa.Text(), nullable=False),
+        sa.Column("project_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("item_id", "response_id", name=op.f("pk_response_items")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_response_items_response_id"), "response_items", ["response_id"], unique=False)
+    op.create_table(
         "responses",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("project_id", sa.Text(), nullable=False),
@@ -105,6 +114,26 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_stored_completions_expires_at"), "stored_completions", ["expires_at"], unique=False)
     op.create_index("ix_stored_completions_project_id_id", "stored_completions", ["project_id", "id"], unique=False)
+    op.create_index(
+        "ix_stored_completions_project_id_model_id", "stored_completions", ["project_id", "model", "id"], unique=False
+    )
+    op.create_table(
+        "stored_completion_metadata",
+        sa.Column("project_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("completion_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "project_id", "name", "value", "completion_id", name=op.f("pk_stored_completion_metadata")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        op.f("ix_stored_completion_metadata_completion_id"),
+        "stored_completion_metadata",
+        ["completion_id"],
+        unique=False,
+    )
     op.create_table(
         "upload_parts",
         sa.Column("id", sa.Text(), nullable=False),

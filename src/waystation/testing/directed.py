@@ -1,0 +1,58 @@
+"""What the fake upstream's model `directed` does: what the conversation itself tells it. Pure.
+
+A user's text holds directives that are followed one after the other, a turn for each:
+
+    [[call get_weather {"city": "Paris"}]] [[say It is 21 degrees.]]
+
+So a loop of tools, driven by whatever client, needs no script beside its prompt. A tool that wasn't offered is not called: the
+answer names those that were.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+MODE = "directed"
+_DIRECTIVE = re.compile(r"\[\[(call|say) (.*?)\]\]", re.DOTALL)
+
+
+class Step(NamedTuple):
+    """One turn: a text, or the arguments of a tool's call."""
+
+    text: str
+    tool: str | None = None
+    at: int = 0  # how many turns came before
+
+
+def next_step(messages: Sequence[Any], tools: Sequence[Any] | None) -> Step:
+    """The turn that follows a conversation in chat completions' words."""
+    directives: list[tuple[str, str]] = []
+    done = 0
+    for message in messages:
+        found = _DIRECTIVE.findall(_text(message)) if message.get("role") == "user" else []
+        if found:
+            directives, done = found, 0
+        elif message.get("role") == "assistant":
+            done += 1
+    if done >= len(directives):
+        return Step("I was told nothing more.", at=done)
+    kind, told = directives[done]
+    if kind == "say":
+        return Step(told, at=done)
+    name, _, arguments = told.partition(" ")
+    offered = [(tool.get("function") or {}).get("name") for tool in tools or ()]
+    if name not in offered:
+        return Step(f"There is no tool {name}; offered were {', '.join(map(str, offered)) or 'none'}.", at=done)
+    return Step(arguments or "{}", name, done)
+
+
+def _text(message: dict[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text") or "" for part in content or () if isinstance(part, dict))
+
+
+def pieces(text: str, size: int = 12) -> list[str]:
+    """A text as it would be streamed."""
+    return [text[at : at + size] for at in range(0, len(text), size)] or [""]

@@ -1,0 +1,81 @@
+"""Programs for the command line that speak OpenAI's API: each does a piece of work, from its configuration to its end."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.clients.conftest import run_client
+from tests.clients.environments import folder_of, node_modules
+from tests.e2e.running import Running
+
+pytestmark = pytest.mark.slow
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "clients.md"
+ORIGIN = "http://127.0.0.1:8080/v1"
+MODEL = "gpt-4o"
+CODEX_WORK = (
+    """[[call exec_command {"cmd": "echo written by codex > note.txt && cat note.txt"}]] [[say It is there.]]"""
+)
+AIDER_WORK = """Make it friendly. [[say hello.py
+<<<<<<< SEARCH
+print("hello")
+=======
+print("hello, friend")
+>>>>>>> REPLACE
+]]"""
+
+
+def codex_config(running: Running, web_search: str) -> str:
+    """The guide's, for a server that is elsewhere."""
+    shown = GUIDE.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
+    assert ORIGIN in shown
+    return shown.replace(ORIGIN, running.base_url).replace('"disabled"', f'"{web_search}"')
+
+
+def codex(running: Running, folder: Path, prompt: str, web_search: str = "disabled") -> str:
+    """What Codex says at the end of its work in a folder."""
+    home, last = folder / "codex-home", folder / "last.txt"
+    home.mkdir()
+    (home / "config.toml").write_text(codex_config(running, web_search))
+    command = [str(node_modules() / ".bin" / "codex"), "exec", "--skip-git-repo-check", "--ephemeral"]
+    # The sandbox needs namespaces that a container may not have; what is run here is written above.
+    command += ["--dangerously-bypass-approvals-and-sandbox", "--output-last-message", str(last), prompt]
+    run_client(command, running, folder=folder, more={"CODEX_HOME": str(home)})
+    return last.read_text().strip()
+
+
+def test_codex_runs_a_command_and_says_what_came_of_it(directed: Running, tmp_path: Path) -> None:
+    assert codex(directed, tmp_path, CODEX_WORK) == "It is there."
+    assert (tmp_path / "note.txt").read_text() == "written by codex\n"
+
+
+def test_codex_with_a_tool_that_nobody_serves_is_told_so(directed: Running, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="web_search"):
+        codex(directed, tmp_path, "[[say Hi.]]", web_search="cached")
+
+
+def test_llm_asks_and_streams(directed: Running, tmp_path: Path) -> None:
+    llm = [str(folder_of("llm") / "bin" / "llm"), "prompt", "-m", MODEL]
+    home = {"LLM_USER_PATH": str(tmp_path)}
+    assert run_client([*llm, "[[say Good day.]]"], directed, more=home).strip() == "Good day."
+    assert run_client([*llm, "--no-stream", "[[say Good day.]]"], directed, more=home).strip() == "Good day."
+
+
+def test_aider_edits_a_file(directed: Running, tmp_path: Path) -> None:
+    file = tmp_path / "hello.py"
+    file.write_text('print("hello")\n')
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    command = [str(folder_of("aider") / "bin" / "aider"), "--model", f"openai/{MODEL}", "--message", AIDER_WORK]
+    command += [
+        "--edit-format",
+        "diff",
+        "--yes-always",
+        "--no-auto-commits",
+        "--no-check-update",
+        "--analytics-disable",
+    ]
+    command += ["--no-show-model-warnings", "--map-tokens", "0", "--no-gitignore", "hello.py"]
+    home = {"HOME": str(tmp_path), "OPENAI_API_BASE": directed.base_url}
+    run_client(command, directed, folder=tmp_path, more=home)
+    assert file.read_text() == 'print("hello, friend")\n'
