@@ -37,7 +37,9 @@ def test_a_whole_answer_passes_under_our_id_and_says_what_the_caller_asked() -> 
 
 def test_the_upstream_keeps_nothing_and_hears_no_more_than_can_be_paid() -> None:
     async def story(provider: OpenAI, upstream: Upstream, http: HttpClient) -> None:
-        call = response_call(background=True, conversation="conv_1", max_output_tokens=900, temperature=0.5, Store=True)
+        call = response_call(
+            store=True, background=True, conversation="conv_1", max_output_tokens=900, temperature=0.5, Store=True
+        )
         call.output_tokens_max, call.tool_calls_max = 100, 16
         await sent(provider, call, "theirs")
         request = upstream.requests[-1]
@@ -73,7 +75,7 @@ def test_reasoning_that_is_only_named_is_left_out() -> None:
             {"type": "reasoning", "id": "rs_1", "summary": []},
             {"role": "user", "content": "hi"},
         ]
-        await sent(provider, response_call(input=[*items, {**items[0], "encrypted_content": "x"}]))
+        await sent(provider, response_call(input=[*items, {**items[0], "id": "rs_2", "encrypted_content": "x"}]))
         forwarded = json.loads(upstream.requests[-1].body)["input"]
         assert [item.get("encrypted_content") for item in forwarded] == [None, "x"]
         assert forwarded[0]["role"] == "user"
