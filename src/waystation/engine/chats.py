@@ -16,8 +16,8 @@ from waystation.engine.prompt import (
     Prompt,
     Shield,
     calls_since_user,
-    refuse_unread,
     extended,
+    refuse_unread,
     results_in_words,
     template_messages,
 )
