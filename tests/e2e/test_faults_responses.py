@@ -1,4 +1,4 @@
-"""Every fault of an upstream as callers of the Responses API meet it: a clear end, kept as it went out, paid where something came."""
+"""Every fault of an upstream as callers of the Responses API meet it: a clear end, kept as it went out, paid if anything came."""
 
 import asyncio
 import json
