@@ -187,7 +187,7 @@ def check_answer(label: str, response: Any) -> None:
     if response.status_code < 400:
         return
     error = json.loads(response.content)
-    if "/messages" in label or "anthropic-version" in response.request.headers:
+    if "/v1/messages" in label or "anthropic-version" in response.request.headers:
         assert error.get("type") == "error", (label, error)
         assert error["error"].keys() == {"type", "message"}, (label, error)
     else:
