@@ -161,7 +161,15 @@ def fuzz_administration(
 
 @pytest.mark.parametrize(
     "path",
-    ["/chat/completions", "/completions", "/embeddings", "/waystation/tokenize", "/waystation/estimate"],
+    [
+        "/chat/completions",
+        "/completions",
+        "/responses",
+        "/conversations",
+        "/embeddings",
+        "/waystation/tokenize",
+        "/waystation/estimate",
+    ],
 )
 def test_any_json_at_all_is_answered_or_refused_in_form(gateway: Running, path: str) -> None:
     plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
