@@ -64,6 +64,7 @@ ROUTES = {
     # responses
     "get /v1/responses/{response_id}": "getResponse",
     "delete /v1/responses/{response_id}": "deleteResponse",
+    "post /v1/responses/{response_id}/cancel": "cancelResponse",
     "get /v1/responses/{response_id}/input_items": "listInputItems",
     # conversations
     "post /v1/conversations": "createConversation",
