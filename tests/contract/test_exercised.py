@@ -54,8 +54,6 @@ MISSING = frozenset(
     or "{completion_id}" in label
 ) | {
     "POST /responses/{response_id}/cancel",
-    "POST /responses/input_tokens",
-    "POST /responses/compact",
     "GET /files",
     "POST /files",
     "GET /files/{file_id}",

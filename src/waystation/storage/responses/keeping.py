@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from waystation.errors import ApiError, ContextLengthExceeded, InvalidRequest, NotFound, Unsupported
 from waystation.gateway.call import Call
+from waystation.storage.compaction.sealing import Compactions
 from waystation.storage.responses.answered import Ended, ended_of, failed_body
 from waystation.storage.responses.model import Item, Row, conversation_not_found, item_not_found
 from waystation.storage.responses.service import Responses
@@ -71,6 +72,7 @@ class ResponsesKeeper:
         *,
         resolve: Callable[[Call, Caller], Model],
         count: Callable[[str, str], int],
+        compactions: Compactions,
         days: int,
         body_bytes_max: int,
         later: Later | None = None,
@@ -83,6 +85,7 @@ class ResponsesKeeper:
         self._resolve = resolve
         self._count = count
         self._counted: dict[tuple[str, str], int] = {}
+        self._compactions = compactions
         self._days = days
         self._body_bytes_max = body_bytes_max
         self._later = later
@@ -96,7 +99,8 @@ class ResponsesKeeper:
         request = call.request
         _check(request)
         own = await self._own_items(caller.project_id, request)
-        items = [*await self._before(caller.project_id, request), *own]
+        before = await self._before(caller.project_id, request)
+        items = self._compactions.opened(caller.project_id, [*before, *own])
         is_job = call.answer_id != ""
         if not is_job:
             call.answer_id = self._new_id("resp_")
@@ -111,6 +115,10 @@ class ResponsesKeeper:
         async with aclosing(events):
             async for event in events:
                 yield event
+
+    async def recall(self, project_id: str, request: Any) -> list[Item]:
+        """All items that a request names or has, in order, as they are kept. Raises NotFound, InvalidRequest."""
+        return [*await self._before(project_id, request), *await self._own_items(project_id, request)]
 
     def _in_background(self, call: Call, caller: Caller, row: Row) -> AsyncGenerator[Event]:
         if self._later is None:

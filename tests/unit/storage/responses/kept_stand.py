@@ -11,6 +11,7 @@ from waystation.errors import ApiError
 from waystation.gateway.call import Call
 from waystation.runtime.db import Database
 from waystation.runtime.ids import Ids
+from waystation.storage.compaction.sealing import Compactions
 from waystation.storage.conversations.service import Conversations
 from waystation.storage.responses.keeping import ResponsesKeeper
 from waystation.storage.responses.model import Row
@@ -34,8 +35,9 @@ class Kept:
         vault = vault or Vault()
         self.conversations = Conversations(self.clock, self.ids.new, vault)
         self.responses = Responses(self.clock, self.ids.new, vault, self.conversations)
+        self.compactions = Compactions(lambda: bytes(32))
         self.counted = 0
-        model = Model(
+        self.model = model = Model(
             "m",
             Deployment("local/m", "local", "m"),
             Abilities(frozenset((Operation.CHAT,)), context, context),
@@ -49,10 +51,12 @@ class Kept:
             self.ids.new,
             resolve=lambda call, caller: model,
             count=self._count,
+            compactions=self.compactions,
             days=30,
             body_bytes_max=bounds.get("body_bytes_max", 1_000_000),
         )
         self.given: dict[str, Any] = {}
+        self.ignored: tuple[str, ...] = ()
 
     def _count(self, text: str, model: str) -> int:
         self.counted += 1
