@@ -89,6 +89,9 @@ def test_what_a_response_would_read_is_counted_and_nothing_is_kept_or_asked(tmp_
             "model_not_found",
         )
         assert (await s.ask("POST", COUNT, {"input": "x"}, key=s.key)).status == 400
+        picture = [{"role": "user", "content": [{"type": "input_image", "image_url": "http://x/a.png"}]}]
+        blind = await s.ask("POST", COUNT, {"model": "m", "input": picture}, key=s.key)
+        assert blind.error == (400, "invalid_value", "input[0].content[0]")
         big = {"model": "m", "input": "a b " * 100_000}
         assert (await s.post(COUNT, big, key=s.key))["input_tokens"] > 100_000
 
