@@ -36,7 +36,8 @@ from waystation.runtime.clock import Clock
 from waystation.runtime.db import Database
 from waystation.runtime.ids import Ids
 from waystation.storage.completions.service import sweep as sweep_completions
-from waystation.storage.conversations import store as conversations_store
+from waystation.storage.conversations.service import Conversations
+from waystation.storage.conversations.service import sweep as sweep_conversations
 from waystation.storage.responses.service import Responses
 
 ITEMS, FILES, REQUESTS = 1_000_000, 10_000, 200
@@ -239,6 +240,8 @@ def held(database: Database, project_id: str, expired: int) -> list[Line]:
     made = Made(Clock().now_s())
     responses = Responses(Clock(), Ids().new, filling.VAULT)
     lines = [line("delete of a conversation of 10 000 items", list(deletes(database, project_id, made)), "max")]
+    name = "a round of the sweep of conversations"
+    lines.append(line(name, list(rounds(database, lambda c, _, most: sweep_conversations(c, most), made.now)), "p95"))
     past = made.now - 1
     old = Made(made.now - 40 * filling.DAY_S)
     projects = [project_id] * filling.PROJECTS
@@ -259,13 +262,14 @@ def held(database: Database, project_id: str, expired: int) -> list[Line]:
 
 
 def deletes(database: Database, project_id: str, made: Made) -> Iterator[float]:
+    conversations = Conversations(Clock(), Ids().new, filling.VAULT)
     for number in range(DELETES):
         conversation_id = made.id("conv_", number, DELETES)
         values = {"id": conversation_id, "project_id": project_id, "metadata": "{}", "created_at": made.now}
         filling.put(database, tables.conversations, [values])
         size = filling.LONG_CONVERSATION
         filling.put(database, tables.conversation_items, filling.items_of(made, conversation_id, number, size, size))
-        yield timed(database, lambda c, id_=conversation_id: conversations_store.remove(c, id_))  # type: ignore[misc]
+        yield timed(database, lambda c, id_=conversation_id: conversations.delete(c, project_id, id_))  # type: ignore[misc]
 
 
 def rounds(database: Database, sweep: Callable[[Connection, int, int], int], now: int) -> Iterator[float]:
