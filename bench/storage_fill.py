@@ -110,7 +110,7 @@ def _block(number: int) -> int:
     return 0 if number < LONG_CHAIN else number // CHAIN
 
 
-def responses(projects: list[str], total: int, made: Made, expires_at: int | None = None) -> Iterator[dict[str, Any]]:
+def responses(projects: list[str], total: int, made: Made, until: int | None = None) -> Iterator[dict[str, Any]]:
     for number in range(total):
         previous = _previous(number)
         response_id = made.id("resp_", number, total)
@@ -127,7 +127,7 @@ def responses(projects: list[str], total: int, made: Made, expires_at: int | Non
             "input": sealed([message(made.id("msg_a", number, total), "user")]),
             "body": sealed(response_body(response_id, made.id("msg_b", number, total), made.at(number, total))),
             "created_at": made.at(number, total),
-            "expires_at": expires_at or made.now + DAY_S + number,
+            "expires_at": (until or made.now + DAY_S + total) - total + number,
         }
 
 
@@ -211,7 +211,7 @@ def _model(number: int) -> str:
     return MODELS[3] if number % RARE == 0 else MODELS[number % 3]
 
 
-def completions(projects: list[str], total: int, made: Made, expires_at: int | None = None) -> Iterator[dict[str, Any]]:
+def completions(projects: list[str], total: int, made: Made, until: int | None = None) -> Iterator[dict[str, Any]]:
     for number in range(total):
         completion_id = made.id("chatcmpl-", number, total)
         answer = {"role": "assistant", "content": TEXT[:300], "refusal": None}
@@ -231,7 +231,7 @@ def completions(projects: list[str], total: int, made: Made, expires_at: int | N
             "body": sealed(body),
             "messages": sealed([{"role": "user", "content": TEXT[:200]}] * 3),
             "created_at": made.at(number, total),
-            "expires_at": expires_at or made.now + DAY_S + number,
+            "expires_at": (until or made.now + DAY_S + total) - total + number,
         }
 
 
