@@ -50,7 +50,7 @@ OPENAI_ERRORS = ErrorForm(
 
 def responses_error_body(error: ApiError) -> bytes:
     """OpenAI's form, in the words of the Responses API."""
-    message, param = in_responses_words(error.message, error.param)
+    message, param = in_responses_words(error.message, error.param, error.code)
     return _encode({"error": {"message": message, "type": error.type, "param": param, "code": error.code}})
 
 

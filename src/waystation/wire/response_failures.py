@@ -49,9 +49,11 @@ _PARAMS = {
 """How a response calls what a chat calls otherwise."""
 
 
-def in_responses_words(message: str, param: str | None) -> tuple[str, str | None]:
+def in_responses_words(message: str, param: str | None, code: str | None = None) -> tuple[str, str | None]:
     """An error's message and param for who asked for a response: models that only chat tell them in a chat's words."""
     name = (param or "").partition("[")[0].partition(".")[0]
+    if param is None and code == "context_length_exceeded":
+        param = "input"
     return _MESSAGES.sub(r"\1 input", message), _PARAMS.get(name, param)
 
 

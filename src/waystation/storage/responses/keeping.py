@@ -43,6 +43,10 @@ class Conversations(Protocol):
         """What a model reads of it, in order. Raises NotFound."""
         ...
 
+    def find_items(self, connection: Connection, project_id: str, item_ids: Sequence[str]) -> dict[str, Item]:
+        """Items of any of the project's conversations by their ids."""
+        ...
+
 
 class Background(Protocol):
     def answered(
@@ -205,11 +209,18 @@ class ResponsesKeeper:
             return items
         if len(wanted) > REFERENCES_MAX:
             raise InvalidRequest(f"At most {REFERENCES_MAX} items can be referred to in one request.", param="input")
-        found = await self._database.read(lambda connection: self._responses.find_items(connection, project_id, wanted))
+        found = await self._database.read(lambda connection: self._found_items(connection, project_id, wanted))
         for item_id in wanted:
             if item_id not in found:
                 raise item_not_found(item_id)
         return [found[str(item["id"])] if item.get("type") == "item_reference" else item for item in items]
+
+    def _found_items(self, connection: Connection, project_id: str, wanted: Sequence[str]) -> dict[str, Item]:
+        found = self._responses.find_items(connection, project_id, wanted)
+        missing = [item_id for item_id in wanted if item_id not in found]
+        if missing and self._conversations is not None:
+            found |= self._conversations.find_items(connection, project_id, missing)
+        return found
 
     async def _fit(self, items: list[Item], call: Call, caller: Caller) -> list[Item]:
         """The items that fit the model's context, with room for the answer. Counted in a thread, where it may be too much."""
