@@ -39,9 +39,7 @@ def complaint(asked: dict[str, Any]) -> dict[str, Any] | None:
     thought: str | None = None
     turn = 0
     for item in _items(asked):
-        if item.get("role") == "user":
-            turn = 0
-        elif item.get("type") == "reasoning":
+        if item.get("type") == "reasoning":
             thought = item.get("encrypted_content")
         elif _is_turn(item):
             if item.get("type") == "function_call" and thought != encrypted(turn):

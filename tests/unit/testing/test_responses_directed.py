@@ -44,7 +44,7 @@ def test_it_goes_on_after_the_result() -> None:
     ("given", "is_refused"),
     [
         ([USER, THOUGHT, CALLED, RESULT], False),
-        ([USER, THOUGHT, CALLED, RESULT, SAID, USER, THOUGHT, CALLED, RESULT], False),
+        ([USER, THOUGHT, CALLED, RESULT, SAID, USER, THOUGHT | {"encrypted_content": encrypted(2)}, CALLED], False),
         ([USER, CALLED, RESULT], True),
         ([USER, THOUGHT | {"encrypted_content": encrypted(1)}, CALLED, RESULT], True),
         ([USER, THOUGHT | {"encrypted_content": None}, CALLED, RESULT], True),

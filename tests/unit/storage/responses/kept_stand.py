@@ -70,12 +70,13 @@ class Kept:
         caller: Caller = ALICE,
         breaks: ApiError | None = None,
         output: Sequence[dict[str, Any]] | None = None,
+        meets: asyncio.Barrier | None = None,
         **given: Any,
     ) -> dict[str, Any]:
-        """Ask, and have `reply` answered. `breaks`: after the first item of a stream."""
+        """Ask, and have `reply` answered. `breaks`: after the first item of a stream. `meets`: whom the model waits for first."""
         body = msgspec.json.encode({"model": "m", "input": text, **given})
         call = Call(Operation.CHAT, "req", body, read_response(body), None, {}, "", 0, Dialect.RESPONSES)
-        events = self.keeper.answered(call, caller, lambda call: self._answer(call, reply, breaks, output))
+        events = self.keeper.answered(call, caller, lambda call: self._answer(call, reply, breaks, output, meets))
         data = [event async for event in events][-1].data
         if call.request.stream:
             data = data.split(b"data: ")[-1].strip()
@@ -83,8 +84,15 @@ class Kept:
         return dict(msgspec.json.decode(data))
 
     async def _answer(
-        self, call: Call, reply: str, breaks: ApiError | None, output: Sequence[dict[str, Any]] | None
+        self,
+        call: Call,
+        reply: str,
+        breaks: ApiError | None,
+        output: Sequence[dict[str, Any]] | None,
+        meets: asyncio.Barrier | None,
     ) -> AsyncGenerator[Event]:
+        if meets is not None:
+            await meets.wait()
         self.given = msgspec.json.decode(call.body)
         assert call.request.items == self.given["input"]
         message = {
