@@ -653,7 +653,7 @@ conversation_items = Table(
     Column("body", LargeBinary, nullable=False),  # JSON of the item
     Column("created_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("conversation_id", "position"),
-    Index("ix_conversation_items_id", "conversation_id", "id", unique=True),
+    Index("ix_conversation_items_id", "id", "conversation_id", unique=True),
     sqlite_with_rowid=False,
 )
 

@@ -542,7 +542,7 @@ CREATE TABLE conversation_items (
     CONSTRAINT pk_conversation_items PRIMARY KEY (conversation_id, position)
 ) WITHOUT ROWID;
 
-CREATE UNIQUE INDEX ix_conversation_items_id ON conversation_items (conversation_id, id);
+CREATE UNIQUE INDEX ix_conversation_items_id ON conversation_items (id, conversation_id);
 
 CREATE TABLE stored_completions (
     id TEXT NOT NULL,

@@ -97,6 +97,11 @@ class Conversations:
             raise _no_item(item_id)
         return self._opened(conversation_id, [(item_id, sealed)])[0]
 
+    def find_items(self, connection: Connection, project_id: str, item_ids: Sequence[str]) -> dict[str, Item]:
+        """Items of any of the project's conversations by their ids, the newest of several; what isn't there is left out."""
+        rows = store.find_items(connection, project_id, item_ids)
+        return {id_: self._opened(conversation_id, [(id_, sealed)])[0] for conversation_id, id_, sealed in rows}
+
     def delete_item(self, connection: Connection, project_id: str, conversation_id: str, item_id: str) -> Conversation:
         found = self._found(connection, project_id, conversation_id)
         if not store.remove_item(connection, conversation_id, item_id):

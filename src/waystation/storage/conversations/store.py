@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from waystation import tables
 from waystation.storage.conversations.model import Conversation
@@ -13,6 +13,7 @@ _c, _i = tables.conversations.c, tables.conversation_items.c
 _metadata = msgspec.json.Decoder(dict[str, str]).decode
 NOBODY = ""  # the project of a conversation that is being removed
 Row = tuple[str, bytes]  # an item's id and its sealed body
+_IN_MAX = 500
 
 
 def add(connection: Connection, made: Conversation) -> None:
@@ -79,6 +80,17 @@ def taken(connection: Connection, conversation_id: str, ids: Collection[str]) ->
 def item(connection: Connection, conversation_id: str, item_id: str) -> bytes | None:
     query = select(_i.body).where(_i.conversation_id == conversation_id, _i.id == item_id)
     return connection.execute(query).scalar()
+
+
+def find_items(connection: Connection, project_id: str, ids: Sequence[str]) -> list[tuple[str, str, bytes]]:
+    """(conversation, item, body) of items in any conversation of the project, the newest last."""
+    theirs = exists().where(_c.id == _i.conversation_id, _c.project_id == project_id)
+    found: list[tuple[str, str, bytes]] = []
+    for start in range(0, len(ids), _IN_MAX):
+        query = select(_i.conversation_id, _i.id, _i.body, _i.created_at)
+        query = query.where(_i.id.in_(ids[start : start + _IN_MAX]), theirs)
+        found += [(row[0], row[1], row[2]) for row in connection.execute(query.order_by(_i.created_at))]
+    return found
 
 
 def remove_item(connection: Connection, conversation_id: str, item_id: str) -> bool:

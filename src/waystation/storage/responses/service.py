@@ -64,8 +64,11 @@ class Responses:
 
     # -- writing
 
-    def insert(self, connection: Connection, row: Row) -> None:
-        """Keep a response, note where its items are, and add to its conversation what was said, once it has ended."""
+    def insert(self, connection: Connection, row: Row, items: Sequence[Item]) -> None:
+        """Keep a response, note where its items are, and add to its conversation what was said, once it has ended.
+
+        `items`: those of its input and its output, which were read already.
+        """
         values = msgspec.structs.asdict(row)
         values |= {
             "background": int(row.background),
@@ -73,18 +76,15 @@ class Responses:
             **self._sealed(row.id, row.input, row.body),
         }
         store.add(connection, values)
-        output = _read_answered(row.body).output
-        self._note_items(connection, row.project_id, row.id, [*_read_items(row.input), *output])
-        self.converse(connection, row, output)
+        self._note_items(connection, row.project_id, row.id, items)
+        self.converse(connection, row, items)
 
-    def converse(self, connection: Connection, row: Row, output: Sequence[Item]) -> None:
+    def converse(self, connection: Connection, row: Row, items: Sequence[Item]) -> None:
         """Add what was said to the response's conversation. One that was deleted meanwhile takes nothing more."""
         if row.conversation_id is None or row.status not in ANSWERED or self._conversations is None:
             return
         with suppress(NotFound):
-            self._conversations.append(
-                connection, row.project_id, row.conversation_id, [*_read_items(row.input), *output]
-            )
+            self._conversations.append(connection, row.project_id, row.conversation_id, items)
 
     def begin(self, connection: Connection, response_id: str, body: bytes) -> bool:
         """A queued response is in progress now. False: it has ended meanwhile, or was deleted."""
@@ -100,7 +100,7 @@ class Responses:
         if row is not None:
             output = _read_answered(body).output
             self._note_items(connection, project_id, response_id, output)
-            self.converse(connection, row, output)
+            self.converse(connection, row, [*_read_items(row.input), *output])
         return True
 
     def delete(self, connection: Connection, project_id: str, response_id: str) -> None:

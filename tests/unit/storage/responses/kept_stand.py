@@ -11,6 +11,7 @@ from waystation.errors import ApiError
 from waystation.gateway.call import Call
 from waystation.runtime.db import Database
 from waystation.runtime.ids import Ids
+from waystation.storage.compaction.sealing import Compactions
 from waystation.storage.conversations.service import Conversations
 from waystation.storage.responses.keeping import ResponsesKeeper
 from waystation.storage.responses.model import Row
@@ -34,8 +35,9 @@ class Kept:
         vault = vault or Vault()
         self.conversations = Conversations(self.clock, self.ids.new, vault)
         self.responses = Responses(self.clock, self.ids.new, vault, self.conversations)
+        self.compactions = Compactions(lambda: bytes(32))
         self.counted = 0
-        model = Model(
+        self.model = model = Model(
             "m",
             Deployment("local/m", "local", "m"),
             Abilities(frozenset((Operation.CHAT,)), context, context),
@@ -49,10 +51,12 @@ class Kept:
             self.ids.new,
             resolve=lambda call, caller: model,
             count=self._count,
+            compactions=self.compactions,
             days=30,
             body_bytes_max=bounds.get("body_bytes_max", 1_000_000),
         )
         self.given: dict[str, Any] = {}
+        self.ignored: tuple[str, ...] = ()
 
     def _count(self, text: str, model: str) -> int:
         self.counted += 1
@@ -66,12 +70,13 @@ class Kept:
         caller: Caller = ALICE,
         breaks: ApiError | None = None,
         output: Sequence[dict[str, Any]] | None = None,
+        meets: asyncio.Barrier | None = None,
         **given: Any,
     ) -> dict[str, Any]:
-        """Ask, and have `reply` answered. `breaks`: after the first item of a stream."""
+        """Ask, and have `reply` answered. `breaks`: after the first item of a stream. `meets`: whom the model waits for first."""
         body = msgspec.json.encode({"model": "m", "input": text, **given})
         call = Call(Operation.CHAT, "req", body, read_response(body), None, {}, "", 0, Dialect.RESPONSES)
-        events = self.keeper.answered(call, caller, lambda call: self._answer(call, reply, breaks, output))
+        events = self.keeper.answered(call, caller, lambda call: self._answer(call, reply, breaks, output, meets))
         data = [event async for event in events][-1].data
         if call.request.stream:
             data = data.split(b"data: ")[-1].strip()
@@ -79,8 +84,15 @@ class Kept:
         return dict(msgspec.json.decode(data))
 
     async def _answer(
-        self, call: Call, reply: str, breaks: ApiError | None, output: Sequence[dict[str, Any]] | None
+        self,
+        call: Call,
+        reply: str,
+        breaks: ApiError | None,
+        output: Sequence[dict[str, Any]] | None,
+        meets: asyncio.Barrier | None,
     ) -> AsyncGenerator[Event]:
+        if meets is not None:
+            await meets.wait()
         self.given = msgspec.json.decode(call.body)
         assert call.request.items == self.given["input"]
         message = {

@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("conversation_id", "position", name=op.f("pk_conversation_items")),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_conversation_items_id", "conversation_items", ["conversation_id", "id"], unique=True)
+    op.create_index("ix_conversation_items_id", "conversation_items", ["id", "conversation_id"], unique=True)
     op.create_table(
         "conversations",
         sa.Column("id", sa.Text(), nullable=False),
