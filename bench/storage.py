@@ -31,7 +31,7 @@ from bench.servers import DATABASE, Server, serving
 from bench.storage_fill import Made, Shares, shares
 from bench.tools import HERE
 from waystation import tables
-from waystation.jobs.sweeps import ROWS_MAX
+from waystation.jobs.sweeps import ROWS_AT_ONCE
 from waystation.runtime.clock import Clock
 from waystation.runtime.db import Database
 from waystation.runtime.ids import Ids
@@ -240,7 +240,7 @@ def held(database: Database, project_id: str, expired: int) -> list[Line]:
     made = Made(Clock().now_s())
     responses = Responses(Clock(), Ids().new, filling.VAULT)
     lines = [line("delete of a conversation of 10 000 items", list(deletes(database, project_id, made)), "max")]
-    name = "a round of the sweep of conversations"
+    name = "a transaction of the sweep of conversations"
     lines.append(line(name, list(rounds(database, lambda c, _, most: sweep_conversations(c, most), made.now)), "p95"))
     past = made.now - 1
     old = Made(made.now - 40 * filling.DAY_S)
@@ -250,8 +250,8 @@ def held(database: Database, project_id: str, expired: int) -> list[Line]:
     filling.put(database, tables.stored_completions, filling.completions(projects, expired, old, past))
     filling.put(database, tables.stored_completion_metadata, filling.completion_metadata(projects, expired, old))
     for name, table, sweep in (
-        ("a round of the sweep of responses", tables.responses, responses.sweep),
-        ("a round of the sweep of completions", tables.stored_completions, sweep_completions),
+        ("a transaction of the sweep of responses", tables.responses, responses.sweep),
+        ("a transaction of the sweep of completions", tables.stored_completions, sweep_completions),
     ):
         lines.append(line(name, list(rounds(database, sweep, made.now)), "p95"))
         left = database.read_sync(
@@ -275,7 +275,7 @@ def deletes(database: Database, project_id: str, made: Made) -> Iterator[float]:
 def rounds(database: Database, sweep: Callable[[Connection, int, int], int], now: int) -> Iterator[float]:
     while True:
         swept: list[int] = []
-        took_ms = timed(database, lambda c, swept=swept: swept.append(sweep(c, now, ROWS_MAX)))  # type: ignore[misc]
+        took_ms = timed(database, lambda c, swept=swept: swept.append(sweep(c, now, ROWS_AT_ONCE)))  # type: ignore[misc]
         if not swept[0]:
             return
         yield took_ms

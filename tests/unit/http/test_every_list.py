@@ -126,7 +126,7 @@ async def drills(s: Stand) -> dict[str, str]:
 async def input_items(s: Stand) -> dict[str, str]:
     previous = None
     for number in range(4):
-        given = {} if previous is None else {"previous_response_id": previous}
+        given: dict[str, Any] = {} if previous is None else {"previous_response_id": previous}
         previous = (await s.post("/responses", {"model": "m", "input": str(number), **given}, key=s.key))["id"]
     return {"response_id": str(previous)}
 
@@ -195,7 +195,7 @@ def test_random_pages_forwards_and_back_have_each_object_once(tmp_path: Path, pa
         key = s.operator if path.startswith(("/organization", "/waystation")) else s.key
         takes = {query.name for query in LISTS[path].query}
         for order in ("asc", "desc") if "order" in takes else (None,):
-            asked = {} if order is None else {"order": order}
+            asked: dict[str, str] = {} if order is None else {"order": order}
             all_ = [one["id"] for one in (await s.get(at, key=key, limit=100, **asked))["data"]]
             assert len(all_) == len(set(all_)) >= COUNT
             for seed in range(3):
