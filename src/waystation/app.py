@@ -163,7 +163,9 @@ class Worker:
             settings.data / "files",
             FileBounds(**{name: getattr(settings.storage, name) for name in FileBounds.__struct_fields__}),
         )
-        self.answers = Answers(self.database, self.ledger.epoch, self.clock, settings.server.idempotency_s)
+        self.answers = Answers(
+            self.database, self.ledger.epoch, self.clock, settings.server.idempotency_s, sealer=self.vault
+        )
         self.engine = EngineProvider(
             self.http,
             settings.data,
@@ -178,7 +180,7 @@ class Worker:
             self.clock, Ids().new, Sealer(settings.data / SECRET_KEY_FILE), lambda: self.fixed
         )  # with ids of its own, because verbs run in the database's writer thread
         local = WithModerator(self.engine, self.moderator())
-        self.upstreams = Upstreams(self.database, self.clock, self.fleet, local, self.count)
+        self.upstreams = Upstreams(self.database, self.clock, self.fleet, local, self.count, sealer=self.vault)
         self.catalogue = Catalogue(
             self.view.models,
             self.clock.now_s,

@@ -63,6 +63,9 @@ def test_with_a_key_nothing_that_is_kept_can_be_read_in_a_file(tmp_path: Path, s
             asked(client, conversation=client.conversations.create().id, stream=False)
             client.files.create(file=("a.txt", ASKED.encode()), purpose="user_data")
             client.chat.completions.create(model="m", messages=[{"role": "user", "content": ASKED}], store=True)
+            client.chat.completions.create(
+                model="m", messages=[{"role": "user", "content": ASKED}], extra_headers={"idempotency-key": "once"}
+            )
             waiting = asked(client, background=True)
             coming = asked(client, background=True, stream=True)
             kinds = []

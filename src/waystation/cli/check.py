@@ -27,8 +27,8 @@ from waystation.engine.model import DEFAULT_CHAT_FILE
 from waystation.engine.sources import present
 from waystation.errors import ApiError
 from waystation.inventory import check_gguf, has_engine, traffic_problems
-from waystation.moderation.words import WordsError, read_words
 from waystation.metering.price_text import decimal_of
+from waystation.moderation.words import WordsError, read_words
 from waystation.providers.model import ProviderConfig
 from waystation.settings import Settings, SettingsError
 from waystation.wire.gguf import NotGguf

@@ -118,6 +118,12 @@ def test_some_are_never_kept(made: Call) -> None:
     assert key_of(made, MODEL) is None
 
 
+def test_an_answer_with_an_id_of_its_own_is_not_one_of_before() -> None:
+    made = call()
+    made.answer_id = "resp_1"
+    assert key_of(made, MODEL) is None
+
+
 @pytest.mark.parametrize(
     "tools",
     [
