@@ -278,9 +278,13 @@ class Worker:
 
     async def admit_later(self, call: Call, caller: Caller) -> None:
         """What can be said of a call before it is made: its model, its parameters, its rates."""
+        await self.ledger.take_rates(caller, self.admitted(call, caller), call)
+
+    def admitted(self, call: Call, caller: Caller) -> Model:
+        """The model of a call that may ask it so. Raises as the way does."""
         model = self.catalogue.resolve(call, caller)
         self.policy.admit(call, caller, model)
-        await self.ledger.take_rates(caller, model, call)
+        return model
 
     def count(self, text: str, model: str) -> int:
         return self.tokenizers.count_tokens(text, self.canonical(model))[0]
@@ -401,7 +405,7 @@ class Worker:
             background=self.background,
             input_counter=InputCounter(
                 self.way.memory,
-                self.catalogue.resolve,
+                self.admitted,
                 said_in_openais,
                 self.engine.count_chat,
                 lambda messages, model: self.tokenizers.count_chat(messages, model)[0],

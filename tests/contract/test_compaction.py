@@ -58,10 +58,9 @@ def test_a_conversation_is_compacted_and_gone_on_with(client: OpenAI) -> None:
     item = short.output[-1]
     assert item.type == "compaction"
     assert item.encrypted_content
-    items = [each.to_dict() for each in short.output]
     two = client.responses.create(
         model=MODEL,
-        input=[*items, {"role": "user", "content": "Where do I live?"}],  # type: ignore[list-item]
+        input=[*short.output, {"role": "user", "content": "Where do I live?"}],  # type: ignore[list-item]
         max_output_tokens=20,
         temperature=0,
     )

@@ -4,8 +4,9 @@ A user's text holds directives that are followed one after the other, a turn for
 
     [[call get_weather {"city": "Paris"}]] [[say It is 21 degrees.]]
 
-`[[recall]]` says what the conversation began with: so it is seen whether all of it is still there. A loop of tools, driven by
-whatever client, needs no script beside its prompt. A tool that wasn't offered is not called: the answer names those that were.
+`[[recall]]` says what came with the first of them: so it is seen whether the whole conversation is there. A loop of tools,
+driven by whatever client, needs no script beside its prompt. A tool that wasn't offered is not called: the answer names those
+that were.
 """
 
 import re
@@ -50,8 +51,9 @@ def next_step(messages: Sequence[Any], tools: Sequence[Any] | None) -> Step:
 
 
 def _first_said(messages: Sequence[Any]) -> str:
-    first = next(message for message in messages if message.get("role") == "user")
-    return _DIRECTIVE.sub("", _text(first)).strip()
+    """The words of the first directions: clients may say something of their own before."""
+    texts = (_text(message) for message in messages if message.get("role") == "user")
+    return _DIRECTIVE.sub("", next(text for text in texts if _DIRECTIVE.search(text))).strip()
 
 
 def _text(message: dict[str, Any]) -> str:

@@ -45,6 +45,19 @@ def test_a_conversation_is_made_short_and_gone_on_with(tmp_path: Path) -> None:
     answering(tmp_path, story)
 
 
+def test_compacting_along_with_an_answer_is_never_left_out_in_silence(tmp_path: Path) -> None:
+    async def story(s: Stand, upstream: Upstream) -> None:
+        body = {"model": "m", "input": "one", "context_management": [{"type": "compaction", "compact_threshold": 1000}]}
+        said = await s.ask("POST", "/responses", body, key=s.key)
+        assert said.headers["x-waystation-ignored"] == "context_management"
+        trigger = [{"role": "user", "content": "one"}, {"type": "compaction_trigger"}]
+        said = await s.ask("POST", "/responses", {"model": "m", "input": trigger}, key=s.key)
+        assert said.error == (400, "unsupported_parameter", "input[1].type")
+        assert "compaction_trigger" in said.body["error"]["message"]
+
+    answering(tmp_path, story)
+
+
 def test_what_a_response_would_read_is_counted_and_nothing_is_kept_or_asked(tmp_path: Path) -> None:
     async def story(s: Stand, upstream: Upstream) -> None:
         made = await s.post("/conversations", {"items": [{"role": "user", "content": "one two three"}]}, key=s.key)
@@ -76,6 +89,9 @@ def test_what_a_response_would_read_is_counted_and_nothing_is_kept_or_asked(tmp_
             "model_not_found",
         )
         assert (await s.ask("POST", COUNT, {"input": "x"}, key=s.key)).status == 400
+        picture = [{"role": "user", "content": [{"type": "input_image", "image_url": "http://x/a.png"}]}]
+        blind = await s.ask("POST", COUNT, {"model": "m", "input": picture}, key=s.key)
+        assert blind.error == (400, "invalid_value", "input[0].content[0]")
         big = {"model": "m", "input": "a b " * 100_000}
         assert (await s.post(COUNT, big, key=s.key))["input_tokens"] > 100_000
 

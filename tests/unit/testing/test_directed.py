@@ -25,7 +25,12 @@ LOOK = [{"type": "function", "function": {"name": "look"}}]
             [PROMPT, CALLED, RESULT, CALLED], LOOK, Step("I was told nothing more.", None, 2), id="at the end"
         ),
         pytest.param([PROMPT, CALLED, PARTS], None, Step("Hi", None, 1), id="a new prompt begins anew"),
-        pytest.param([PROMPT, CALLED, RECALL], None, Step("Go.", None, 1), id="what was said first"),
+        pytest.param(
+            [{"role": "user", "content": "At home."}, PROMPT, CALLED, RECALL],
+            None,
+            Step("Go.", None, 1),
+            id="what was said first",
+        ),
         pytest.param([PROMPT], None, Step("There is no tool look; offered were none.", None, 0), id="not offered"),
         pytest.param([], None, Step("I was told nothing more.", None, 0), id="nothing"),
     ],

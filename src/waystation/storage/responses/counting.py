@@ -35,20 +35,22 @@ class Memory(Protocol):
 
 
 class InputCounter:
-    """`body_of(ask, model)`: what is asked as a chat. `count_local(body, model)`: the tokens of such a chat for a local model, by
-    name. `count_chat(messages, model)`: those of messages, by OpenAI's tokenizers.
+    """`admitted(call, caller)`: the call's model, where that may be asked so. `body_of(ask, model)`: what is asked as a chat.
+
+    `count_local(body, model)`: the tokens of such a chat for a local model, by name. `count_chat(messages, model)`: those of
+    messages, by OpenAI's tokenizers.
     """
 
     def __init__(
         self,
         memory: Memory,
-        resolve: Callable[[Call, Caller], Model],
+        admitted: Callable[[Call, Caller], Model],
         body_of: Callable[[Ask, str], dict[str, Any]],
         count_local: Callable[[bytes, str], Awaitable[int]],
         count_chat: Callable[[Sequence[dict[str, Any]], str], int],
     ) -> None:
         self._memory = memory
-        self._resolve = resolve
+        self._admitted = admitted
         self._body_of = body_of
         self._count_local = count_local
         self._count_chat = count_chat
@@ -68,7 +70,7 @@ class InputCounter:
     async def _counted(self, call: Call) -> AsyncGenerator[Event]:
         """A count in place of an answer."""
         assert call.caller is not None
-        model = self._resolve(call, call.caller)
+        model = self._admitted(call, call.caller)
         deployment = model.deployment
         if deployment.provider == ENGINE:
             chat = self._body_of(ask_of_response(call.body, call.request, None), deployment.upstream_model)
