@@ -38,7 +38,7 @@ async def cancel(control: Control, asked: Asked) -> Json:
 
 async def input_items(control: Control, asked: Asked) -> InputItems:
     include, page = read_include(asked.values("include")), asked.page()
-    found = await control.read(partial(control.responses.input_items, **_which(asked)))
+    found = await control.read(partial(control.responses.input_items, **_which(asked), page=page))
     return items_page([shown(item, include) for item in found], page)
 
 

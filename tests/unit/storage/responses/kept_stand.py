@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from waystation.storage.responses.service import Responses
 from waystation.storage.vault import Vault
 from waystation.terms import Abilities, Caller, Deployment, Dialect, Done, Event, Model, Operation, Piece, Usage
 from waystation.testing.clock import FakeClock
+from waystation.wire.listing import LIMIT_MAX, Page
 from waystation.wire.responses import read_response
 
 DAY_S = 86_400
@@ -126,7 +128,9 @@ class Kept:
         return await self.database.read(lambda c: self.responses.retrieve(c, caller.project_id, response_id))
 
     async def texts_of_input(self, response_id: str) -> list[str]:
-        return texts(await self.database.read(lambda c: self.responses.input_items(c, ALICE.project_id, response_id)))
+        page = Page("", LIMIT_MAX, ascending=True)
+        read = partial(self.responses.input_items, project_id=ALICE.project_id, response_id=response_id, page=page)
+        return texts(await self.database.read(read))
 
     async def delete(self, response_id: str) -> None:
         await self.database.write(lambda c: self.responses.delete(c, ALICE.project_id, response_id))
