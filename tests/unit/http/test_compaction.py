@@ -33,7 +33,7 @@ def test_a_conversation_is_made_short_and_gone_on_with(tmp_path: Path) -> None:
         assert made["usage"]["input_tokens"] > 0
         assert said not in msgspec.json.encode(made).decode()
         assert (await s.ask("GET", f"/responses/{made['id']}", key=s.key)).status == 404  # nothing is kept of it
-        two = await ask(s, [*made["output"], {"role": "user", "content": "three"}])  # type: ignore[arg-type]
+        two = await ask(s, [*made["output"], {"role": "user", "content": "three"}])
         assert last_messages(upstream)[0] == "one"
         assert said in last_messages(upstream)[2]
         await ask(s, "four", previous_response_id=two["id"])
