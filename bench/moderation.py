@@ -144,7 +144,7 @@ def fit(judged: list[Judged]) -> None:
 
 def f1_with(judged: list[Judged], group: str, category: str, bias: float) -> float:
     def found_by(each: Judged) -> set[str]:
-        margin = judge.SLOPE * judge.margins_of(each.alternatives)[group] + bias
+        margin = judge.SLOPE * judge.margins_of(each.alternatives).get(group, -30.0) + bias
         score = 1 / (1 + math.exp(-max(-30.0, min(30.0, margin))))
         return flagged(combined(each.words, {category: score}))
 

@@ -698,6 +698,8 @@ files = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, index=True),
     Index("ix_files_project_id_id", "project_id", "id"),
+    Index("ix_files_project_id_purpose_id", "project_id", "purpose", "id"),
+    Index("ix_files_project_id_size_bytes", "project_id", "size_bytes"),  # added up before each file that comes
 )
 
 uploads = Table(

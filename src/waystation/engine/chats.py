@@ -12,7 +12,15 @@ from waystation.engine.chat import ChatBody, ChatStream, Envelope, add_end
 from waystation.engine.fan import together
 from waystation.engine.local import Local, Tokenizers
 from waystation.engine.parts import Answered, CallArguments, CallBegins, End, Order, Part, Text
-from waystation.engine.prompt import Prompt, Shield, calls_since_user, extended, results_in_words, template_messages
+from waystation.engine.prompt import (
+    Prompt,
+    Shield,
+    calls_since_user,
+    extended,
+    refuse_unread,
+    results_in_words,
+    template_messages,
+)
 from waystation.engine.sampling import output_limit, sampling, stops
 from waystation.engine.schema import asked_schema
 from waystation.engine.tools import ToolRules, definitions, read_tools
@@ -53,6 +61,7 @@ async def answer_chat(
 ) -> AsyncGenerator[Event]:
     body = msgspec.json.decode(call.body)
     call.ignored = ignored(body, USED)
+    refuse_unread(body["messages"], "messages")
     limit = output_limit(call.request.output_tokens_asked, model.abilities.output_tokens_max, call.output_tokens_max)
     order = await chat_order(body, limit, local, tokenizers, whole=not call.request.stream)
     envelope = Envelope(

@@ -10,6 +10,11 @@ from typing import Any
 
 import msgspec
 
+from waystation.errors import Unsupported
+
+_READ = ("text", "refusal")
+_UNREAD = {"file": "files", "image_url": "images", "input_audio": "sounds"}
+
 Prompt = str | list[str | int]  # text, and token ids where text would be read as structure
 
 _MARK = re.compile("\ue000([0-9a-z]+)-([0-9]+)\ue001")
@@ -70,6 +75,20 @@ def results_in_words(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str,
             name = asked.get(message.get("tool_call_id") or "", message.get("name") or "result")
             lines.append(f"{name}: {text_of(message.get('content'))}")
     return [*messages[:last], {"role": "user", "content": "\n".join(lines)}]
+
+
+def refuse_unread(messages: Sequence[Mapping[str, Any]], param: str) -> None:
+    """Raise Unsupported for what a model that reads text alone would not see. `param`: where the caller said it."""
+    for message in messages:
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            if (kind := part.get("type")) not in _READ:
+                what = _UNREAD.get(kind, f"parts of type '{kind}'")
+                raise Unsupported(
+                    f"Local models read text only, and there are {what} in '{param}'. Put their text into the message, "
+                    "or ask a model whose provider reads them.",
+                    param=param,
+                )
 
 
 def text_of(content: Any) -> str:

@@ -19,9 +19,10 @@ from waystation.engine.completions import written
 from waystation.engine.fan import together
 from waystation.engine.local import Local, Tokenizers
 from waystation.engine.parts import CallArguments, CallBegins, Order, Part, Text
+from waystation.engine.prompt import refuse_unread
 from waystation.engine.sampling import output_limit, sampling, stops
 from waystation.gateway.call import Call
-from waystation.terms import Model, Usage
+from waystation.terms import Dialect, Model, Usage
 
 BodyOf = Callable[[Ask, str], dict[str, Any]]
 """(ask, model) → the body in OpenAI's dialect, which is the engine's own: of a completion where `ask` has a prompt."""
@@ -35,6 +36,7 @@ async def tell(
     body = body_of(msgspec.structs.replace(ask, said=""), call.request.model)
     if ask.prompt is None:
         call.ignored = ignored(body, CHAT_USED)
+        refuse_unread(body["messages"], "input" if call.dialect is Dialect.RESPONSES else "messages")
         order = await chat_order(body, limit, local, tokenizers, whole=not ask.stream, said=ask.said)
         parts = chat_parts(call.project, len(call.body), order, ask.choices, local)
     else:

@@ -15,6 +15,7 @@ from waystation.wire.answers import ChatCompletion, ChatCompletionChunk, Complet
 from waystation.wire.anthropic import CountRequest, MessagesRequest
 from waystation.wire.anthropic_answers import AnthropicErrorBody, MessageAnswer, MessageEvent, MessageTokensCount
 from waystation.wire.chat import ChatRequest
+from waystation.wire.compaction import CompactBody, CompactedResponse
 from waystation.wire.completions import CompletionRequest
 from waystation.wire.embeddings import EmbeddingsRequest
 from waystation.wire.estimate import EstimateRequest, Estimation
@@ -29,6 +30,8 @@ _STRUCTS = (
     CompletionRequest,
     EmbeddingsRequest,
     ModerationRequest,
+    CompactBody,
+    CompactedResponse,
     MessagesRequest,
     CountRequest,
     TokenizeRequest,
@@ -54,6 +57,7 @@ _TAGS = (
     "Completions",
     "Embeddings",
     "Moderations",
+    "Responses",
     "Messages",
     "Models",
     "Waystation",
@@ -138,6 +142,11 @@ def _calls() -> dict[str, Any]:
         "/v1/moderations": {
             "post": _operation(
                 "createModeration", "Moderations", "Say what is harmful in texts.", ModerationRequest, ModerationAnswer
+            )
+        },
+        "/v1/responses/compact": {
+            "post": _operation(
+                "Compactconversation", "Responses", "Make a conversation short.", CompactBody, CompactedResponse
             )
         },
         "/v1/messages": {

@@ -68,7 +68,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "Moderations",
-        "Ask a chat model to judge the text with POST /v1/chat/completions.",
+        "Use POST /v1/moderations.",
         """
         POST /moderations
         """,
@@ -254,7 +254,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "Usage and costs",
         (
-            "Use GET /v1/organization/usage/completions, /embeddings or GET /v1/waystation/usage: what isn't served "
+            "Use GET /v1/organization/usage/completions, /embeddings, /moderations or GET /v1/waystation/usage: what isn't served "
             "isn't used either."
         ),
         """

@@ -13,7 +13,6 @@ from waystation.moderation.model import GROUPS, Scores
 
 WINDOW_CHARS = 400  # of one judgement: 0.1 to 0.4 thousand tokens
 ALTERNATIVES = 5  # as many as the older completions tell
-LEAST_LOGPROB = -12.0  # of a label that isn't among them
 
 SAFE = "safe"
 LABELS = {
@@ -46,7 +45,14 @@ _HEAD = "Each message gets one label: safe, insult, racism, crime, suicide, porn
 
 # score = 1 / (1 + e^-(SLOPE · (log p(label) - log p(safe)) + BIAS)); fitted on the half of the sample that is not reported.
 SLOPE = 1.0
-BIAS: Mapping[str, float] = dict.fromkeys(GROUPS, 0.0)
+BIAS: Mapping[str, float] = {
+    "harassment": -0.75,
+    "hate": -0.5,
+    "illicit": -4.5,
+    "self-harm": -6.0,
+    "sexual": -2.5,
+    "violence": -2.75,
+}
 
 
 def _line(text: str) -> str:
@@ -68,21 +74,24 @@ def windows_of(text: str) -> list[str]:
 
 
 def margins_of(alternatives: Mapping[str, float]) -> Scores:
-    """By group: how much likelier its label is than "safe", in logarithms. `alternatives`: token → log probability."""
+    """By group whose label is among the first: how much likelier that is than "safe", in logarithms.
+
+    `alternatives`: token → log probability.
+    """
     told: dict[str, float] = {}
     for token, logprob in alternatives.items():
         word = token.strip().lower()
         label = next((each for each in (SAFE, *LABELS.values()) if len(word) > 1 and each.startswith(word)), None)
         if label is not None:
-            told[label] = max(told.get(label, LEAST_LOGPROB), logprob)
-    safe = told.get(SAFE, LEAST_LOGPROB)
-    return {group: told.get(label, LEAST_LOGPROB) - safe for group, label in LABELS.items()}
+            told[label] = max(told.get(label, logprob), logprob)
+    safe = told.get(
+        SAFE, min(told.values(), default=0.0)
+    )  # not even among the first: no likelier than the last of them
+    return {group: told[label] - safe for group, label in LABELS.items() if label in told}
 
 
 def scores_of(alternatives: Mapping[str, float]) -> Scores:
-    """By group's widest category, 0 to 1; {} when nothing was said."""
-    if not alternatives:
-        return {}
+    """By group's widest category, 0 to 1; what is left out is 0."""
     margins = margins_of(alternatives)
     return {GROUPS[group][0]: _share(SLOPE * margin + BIAS[group]) for group, margin in margins.items()}
 

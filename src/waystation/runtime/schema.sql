@@ -591,6 +591,10 @@ CREATE INDEX ix_files_expires_at ON files (expires_at);
 
 CREATE INDEX ix_files_project_id_id ON files (project_id, id);
 
+CREATE INDEX ix_files_project_id_purpose_id ON files (project_id, purpose, id);
+
+CREATE INDEX ix_files_project_id_size_bytes ON files (project_id, size_bytes);
+
 CREATE TABLE uploads (
     id TEXT NOT NULL,
     project_id TEXT NOT NULL,

@@ -1,7 +1,7 @@
 """Tools that a provider brings along (OpenAI: built-in or hosted tools): which a request asks for, and how often each was called.
 
 Functions and custom tools are the caller's own and none of these. Source: OpenAI's description, `Tool` and `OutputItem`
-(August 2026); what is charged by the call: https://developers.openai.com/api/docs/pricing (2026-11-24).
+(August 2026). What is charged by the call is in `catalogue/book/tools.py`.
 """
 
 from collections.abc import Iterable, Iterator

@@ -35,6 +35,13 @@ class DeletedResponse(Shape, frozen=True, kw_only=True):
     deleted: Literal[True] = True
 
 
+class InputTokens(Shape, frozen=True, kw_only=True):
+    """What a response would read."""
+
+    object: Literal["response.input_tokens"] = "response.input_tokens"
+    input_tokens: int
+
+
 def items_page(items: Sequence[Item], page: Page) -> InputItems:
     """A page of items that are given in their order. Raises InvalidRequest for a cursor that is none of them."""
     ordered = list(items) if page.reads_ascending else list(items)[::-1]

@@ -2,13 +2,17 @@
 
 from typing import Any
 
+import pytest
+
 from waystation.engine.prompt import (
     Shield,
     calls_since_user,
     extended,
+    refuse_unread,
     results_in_words,
     template_messages,
 )
+from waystation.errors import Unsupported
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
 TURN: list[dict[str, Any]] = [
@@ -73,3 +77,11 @@ def test_a_prompt_grows_at_its_end() -> None:
     assert extended("a", "b") == "ab"
     assert extended([1, "a"], "b") == [1, "ab"]
     assert extended([1], "b") == [1, "b"]
+
+
+@pytest.mark.parametrize("kind", ["file", "image_url", "input_audio", "video"])
+def test_what_the_model_would_not_see_is_never_left_out_in_silence(kind: str) -> None:
+    refuse_unread(TURN, "messages")
+    with pytest.raises(Unsupported, match="read text only") as refused:
+        refuse_unread([*TURN, {"role": "user", "content": [{"type": "text", "text": "?"}, {"type": kind}]}], "input")
+    assert refused.value.param == "input"

@@ -64,7 +64,10 @@ ROUTES = {
     # responses
     "get /v1/responses/{response_id}": "getResponse",
     "delete /v1/responses/{response_id}": "deleteResponse",
+    "post /v1/responses/{response_id}/cancel": "cancelResponse",
     "get /v1/responses/{response_id}/input_items": "listInputItems",
+    "post /v1/responses/input_tokens": "Getinputtokencounts",
+    "post /v1/responses/compact": "Compactconversation",
     # conversations
     "post /v1/conversations": "createConversation",
     "get /v1/conversations/{conversation_id}": "getConversation",

@@ -1,7 +1,9 @@
-"""What OpenAI asks for calls of its built-in tools, beyond tokens: list prices of a day, as all of the book.
+"""What OpenAI asks for calls of its built-in tools, beyond tokens.
 
-Image generation is billed by tokens of another model and a hosted shell by its container's size and time: of neither a
-response says how much it was, so they have no fee here and are refused until an administrator names one.
+The price page itself could not be read; these are its figures as others quote them, so their source and day are those of the
+quotes. Of mcp and the code interpreter no quote of this year was found; image generation is billed by tokens of another model
+and a hosted shell by its container's size and time, of which a response says nothing. All these have no fee here and are
+refused until an administrator names one: unknown is never free.
 """
 
 import re
@@ -11,13 +13,11 @@ from msgspec.structs import replace
 from waystation.terms import Price
 
 OPENAI = "openai"  # the provider's name in the book
-SOURCE = "https://developers.openai.com/api/docs/pricing"
-READ_ON = "2026-11-24"
+WEB_SEARCH_SOURCE = "https://community.openai.com/t/search-web-using-openai-api/1363698 (read 2026-11-24)"
+FILE_SEARCH_SOURCE = "https://www.modelcostwatch.com/openai/tool-costs/file-search (of 2026-03-12)"
 
 FEES_NANO = {
-    "code_interpreter": 30_000_000,  # 0.03 for a session of the smallest container
     "file_search": 2_500_000,  # 2.50 for 1000 calls
-    "mcp": 0,
     "web_search": 10_000_000,  # 10 for 1000 calls
     "web_search_preview": 10_000_000,
 }
@@ -30,4 +30,4 @@ def with_tool_fees(price: Price, model: str) -> Price:
     if price.currency != "USD":
         return price
     fees = FEES_NANO if _REASONS.match(model) else FEES_NANO | {"web_search_preview": PREVIEW_WITHOUT_REASONING_NANO}
-    return replace(price, tools=fees, source=f"{price.source}; tools {SOURCE} {READ_ON}")
+    return replace(price, tools=fees, source=f"{price.source}; tools {WEB_SEARCH_SOURCE}, {FILE_SEARCH_SOURCE}")

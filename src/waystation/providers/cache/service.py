@@ -8,6 +8,8 @@ from typing import Protocol
 
 import msgspec
 
+from waystation.dialects.responses.again import told_again
+from waystation.dialects.responses.writer import new_envelope
 from waystation.gateway.call import Call
 from waystation.providers.cache.key import key_of
 from waystation.providers.cache.memory import Memory
@@ -25,7 +27,7 @@ from waystation.providers.cache.shelf import Clock as ShelfClock
 from waystation.providers.cache.shelf import Read, Shelf, Write
 from waystation.providers.cache.store import TOPIC as TOPIC
 from waystation.providers.cache.store import Sealer
-from waystation.terms import Done, Event, Model, Piece, Usage
+from waystation.terms import Dialect, Done, Event, Model, Piece, Usage
 
 MEMORY_BYTES_MAX = 64 * 2**20  # of a worker
 SHELF_BYTES_MAX = 2**30  # in the database
@@ -102,7 +104,7 @@ class Cache:
             self._stale_hits += 1
         else:
             self._hits += 1
-        return _replay(kept, call, max(0, now - kept.created_at))
+        return _replay(kept, call, now)
 
     def keep(self, call: Call, model: Model, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
         """These events, passed on as they come, and kept when they have come to their end."""
@@ -214,10 +216,17 @@ def _will_do(kept: Kept, life: Lifetime, wish: Wish, now: int, *, stale: bool) -
     return young and now < life.end_of(kept, stale=stale)
 
 
-async def _replay(kept: Kept, call: Call, age_s: int) -> AsyncGenerator[Event]:
-    """The answer as it went out the first time. Its pieces say nothing to be metered, since they cost nothing."""
-    call.notes += b"age: %d\r\n" % age_s
+async def _replay(kept: Kept, call: Call, now: int) -> AsyncGenerator[Event]:
+    """The answer as it went out the first time. Its pieces say nothing to be metered, since they cost nothing.
+
+    A response is kept under an id, and may be gone on with and deleted: so it is told again as one of its own.
+    """
+    call.notes += b"age: %d\r\n" % max(0, now - kept.created_at)
     call.ignored, call.mapped = kept.ignored, kept.mapped
-    for piece in kept.pieces[:-1]:
+    pieces: Sequence[bytes] = kept.pieces
+    if call.dialect is Dialect.RESPONSES:
+        answer_id = call.answer_id or new_envelope("", now)[0]
+        pieces = told_again(pieces, call.request, answer_id, now)
+    for piece in pieces[:-1]:
         yield Piece(piece)
-    yield Done(kept.pieces[-1], msgspec.structs.replace(kept.usage))
+    yield Done(pieces[-1], msgspec.structs.replace(kept.usage))

@@ -1,7 +1,7 @@
 """A call of the Responses API: what it refers to is put into its body before, its answer is kept after."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from waystation.errors import ApiError, ContextLengthExceeded, InvalidRequest, NotFound, Unsupported
 from waystation.gateway.call import Call
+from waystation.storage.compaction.sealing import Compactions
 from waystation.storage.responses.answered import Ended, ended_of, failed_of
 from waystation.storage.responses.model import Item, Row, conversation_not_found, item_not_found
 from waystation.storage.responses.service import Responses
@@ -24,6 +25,7 @@ Answer = Callable[[Call], AsyncGenerator[Event]]
 DAY_S = 86_400
 COUNTED_MAX = 20_000  # texts whose number of tokens is remembered, so that a long chat isn't counted anew each turn
 REFERENCES_MAX = 1_000  # items that one request may refer to
+THOUGHTS_MAX = 200  # of those that a request only names, the last so many are looked up
 ANSWER_TOKENS = 1_024  # room for an answer of which nobody said how long it may be; of small contexts a quarter
 
 _read_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -77,6 +79,7 @@ class ResponsesKeeper:
         *,
         resolve: Callable[[Call, Caller], Model],
         count: Callable[[str, str], int],
+        compactions: Compactions,
         days: int,
         body_bytes_max: int,
         later: Later | None = None,
@@ -89,6 +92,7 @@ class ResponsesKeeper:
         self._resolve = resolve
         self._count = count
         self._counted: dict[tuple[str, str], int] = {}
+        self._compactions = compactions
         self._days = days
         self._body_bytes_max = body_bytes_max
         self._later = later
@@ -102,7 +106,8 @@ class ResponsesKeeper:
         request = call.request
         _check(request)
         own = await self._own_items(caller.project_id, request)
-        items = [*await self._before(caller.project_id, request), *own]
+        before = await self._before(caller.project_id, request)
+        items = self._compactions.opened(caller.project_id, [*before, *own])
         if not request.is_complete and request.prompt is None:  # what is complete was checked when it was read
             check_calls(items)
         is_job = call.answer_id != ""
@@ -122,6 +127,10 @@ class ResponsesKeeper:
         async with aclosing(events):
             async for event in events:
                 yield event
+
+    async def recall(self, project_id: str, request: Any) -> list[Item]:
+        """All items that a request names or has, in order, as they are kept. Raises NotFound, InvalidRequest."""
+        return [*await self._before(project_id, request), *await self._own_items(project_id, request)]
 
     def _in_background(self, call: Call, caller: Caller, row: Row, named: list[Item]) -> AsyncGenerator[Event]:
         if self._later is None:
@@ -202,18 +211,24 @@ class ResponsesKeeper:
             raise conversation_not_found(conversation) from None
 
     async def _own_items(self, project_id: str, request: Any) -> list[Item]:
-        """The request's own items, those in place that it only refers to. Raises ItemNotFound."""
+        """The request's own items, those in place that it only refers to. Raises ItemNotFound.
+
+        A thought that comes back without its encrypted content is filled in where it is kept here: conversations are listed
+        without it, and upstreams know no thought by its id. One that isn't kept stays as it is.
+        """
         items: list[Item] = request.items
         wanted = [str(item.get("id")) for item in items if item.get("type") == "item_reference"]
-        if not wanted:
-            return items
         if len(wanted) > REFERENCES_MAX:
             raise InvalidRequest(f"At most {REFERENCES_MAX} items can be referred to in one request.", param="input")
-        found = await self._database.read(lambda connection: self._found_items(connection, project_id, wanted))
+        thoughts = [str(item["id"]) for item in items if _is_named_thought(item)][-THOUGHTS_MAX:]
+        if not wanted and not thoughts:
+            return items
+        ids = [*wanted, *thoughts]
+        found = await self._database.read(lambda connection: self._found_items(connection, project_id, ids))
         for item_id in wanted:
             if item_id not in found:
                 raise item_not_found(item_id)
-        return [found[str(item["id"])] if item.get("type") == "item_reference" else item for item in items]
+        return [_in_place(item, found) for item in items]
 
     def _found_items(self, connection: Connection, project_id: str, wanted: Sequence[str]) -> dict[str, Item]:
         found = self._responses.find_items(connection, project_id, wanted)
@@ -282,6 +297,18 @@ def _check(request: Any) -> None:
 def _keeps(request: Any) -> bool:
     """Whether the response is kept: all that nobody said otherwise of."""
     return request.store is not False or request.background is True
+
+
+def _is_named_thought(item: Item) -> bool:
+    return item.get("type") == "reasoning" and bool(item.get("id")) and not item.get("encrypted_content")
+
+
+def _in_place(item: Item, found: Mapping[str, Item]) -> Item:
+    if item.get("type") == "item_reference":
+        return found[str(item["id"])]
+    if _is_named_thought(item) and (content := found.get(str(item["id"]), {}).get("encrypted_content")):
+        return item | {"encrypted_content": content}
+    return item
 
 
 def _joined(done: Done) -> Done:

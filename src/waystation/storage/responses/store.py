@@ -118,3 +118,10 @@ def places(connection: Connection, project_id: str, item_ids: Sequence[str], now
         its = its.where(item.item_id.in_(some), item.project_id == project_id, _c.expires_at > now)
         found.update((row.item_id, row.response_id) for row in connection.execute(its.order_by(_c.created_at)))
     return found
+
+
+def having(connection: Connection, project_id: str, item_id: str) -> set[str]:
+    """The project's responses that have this item in their input or output."""
+    item = response_items.c
+    its = select(item.response_id).where(item.item_id == item_id, item.project_id == project_id)
+    return set(connection.execute(its).scalars())

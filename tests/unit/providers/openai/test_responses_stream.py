@@ -14,7 +14,7 @@ from waystation.terms import Done, Piece, Usage
 from waystation.testing.responses_script import response_events, stream_of
 
 WHOLE = b"".join(stream_of(response_events("web-search", {"tools": [{"type": "web_search"}]})))
-# Of https://developers.openai.com/api/reference/resources/responses/streaming-events, read on 2026-11-24: documented, not recorded.
+# As the examples of ResponseFailedEvent and ResponseErrorEvent in OpenAI's description (August 2026): documented, not recorded.
 FAILED = (
     b"event: response.failed\n"
     b'data: {"type":"response.failed","response":{"id":"resp_123","object":"response","created_at":1740855869,'

@@ -118,6 +118,23 @@ def test_a_call_of_before_needs_its_output_and_an_output_its_call(tmp_path: Path
     kept(tmp_path, story)
 
 
+def test_a_thought_that_is_only_named_comes_back_whole(tmp_path: Path) -> None:
+    async def story(k: Kept) -> None:
+        thought = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"}
+        await k.ask("one", output=[thought])
+        named = {"type": "reasoning", "id": "rs_1", "summary": []}
+        for caller, given, read in (
+            (ALICE, named, thought),
+            (ALICE, named | {"encrypted_content": "own"}, named | {"encrypted_content": "own"}),
+            (ALICE, named | {"id": "rs_unknown"}, named | {"id": "rs_unknown"}),
+            (BOB, named, named),
+        ):
+            await k.ask([given, {"role": "user", "content": "two"}], store=False, caller=caller)
+            assert k.given["input"][0] == read
+
+    kept(tmp_path, story)
+
+
 def test_a_conversation_is_read_before_and_added_to_after(tmp_path: Path) -> None:
     async def story(k: Kept) -> None:
         conversation = (await k.database.write(lambda c: k.conversations.create(c, "proj_a", {}, []))).id

@@ -46,6 +46,8 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_files_expires_at"), "files", ["expires_at"], unique=False)
     op.create_index("ix_files_project_id_id", "files", ["project_id", "id"], unique=False)
+    op.create_index("ix_files_project_id_purpose_id", "files", ["project_id", "purpose", "id"], unique=False)
+    op.create_index("ix_files_project_id_size_bytes", "files", ["project_id", "size_bytes"], unique=False)
     op.create_table(
         "jobs",
         sa.Column("id", sa.Text(), nullable=False),
