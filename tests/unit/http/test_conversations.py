@@ -125,6 +125,9 @@ def test_what_openai_refuses_is_refused_and_nothing_is_half_stored(tmp_path: Pat
         bad = [said("x"), {"type": "nonsense"}]
         said_bad = await s.ask("POST", f"{one}/items", {"items": bad}, key=s.key)
         assert said_bad.error == (400, "invalid_value", "items[1].type")
+        for lacks in ({"name": "f", "arguments": "{}"}, {"call_id": "c1", "arguments": "{}"}):
+            lacking = await s.ask("POST", f"{one}/items", {"items": [{"type": "function_call", **lacks}]}, key=s.key)
+            assert lacking.error[:2] == (400, "missing_required_parameter")
         assert (await s.ask("POST", one, {}, key=s.key)).error == (400, "missing_required_parameter", "metadata")
         long = {"metadata": {"k": "x" * 513}}
         assert (await s.ask("POST", ALL, long, key=s.key)).status == 400
