@@ -20,8 +20,10 @@ from waystation.wire.completions import CompletionRequest
 from waystation.wire.embeddings import EmbeddingsRequest
 from waystation.wire.estimate import EstimateRequest, Estimation
 from waystation.wire.files import FileObject, UploadPartObject
+from waystation.wire.kept_responses import ResponseEvent, ResponseObject
 from waystation.wire.models import ModelList, ModelObject
 from waystation.wire.moderations import ModerationAnswer, ModerationRequest
+from waystation.wire.responses import ResponsesRequest
 from waystation.wire.tokenize import Tokenization, TokenizeRequest
 
 _STRUCTS = (
@@ -30,6 +32,9 @@ _STRUCTS = (
     CompletionRequest,
     EmbeddingsRequest,
     ModerationRequest,
+    ResponsesRequest,
+    ResponseObject,
+    ResponseEvent,
     CompactBody,
     CompactedResponse,
     MessagesRequest,
@@ -142,6 +147,16 @@ def _calls() -> dict[str, Any]:
         "/v1/moderations": {
             "post": _operation(
                 "createModeration", "Moderations", "Say what is harmful in texts.", ModerationRequest, ModerationAnswer
+            )
+        },
+        "/v1/responses": {
+            "post": _operation(
+                "createResponse",
+                "Responses",
+                "Answer in the Responses API.",
+                ResponsesRequest,
+                ResponseObject,
+                ResponseEvent,
             )
         },
         "/v1/responses/compact": {

@@ -21,6 +21,13 @@ class ResponseObject(Shape, frozen=True, kw_only=True):
     output: list[Item]
 
 
+class ResponseEvent(Shape, frozen=True, kw_only=True):
+    """An event of a stream; what else it has depends on its type."""
+
+    type: str
+    sequence_number: int
+
+
 class InputItems(Shape, frozen=True, kw_only=True):
     object: Literal["list"] = "list"
     data: list[Item]

@@ -44,6 +44,7 @@ ROUTES = {
     "post /v1/completions": "createCompletion",
     "post /v1/embeddings": "createEmbedding",
     "post /v1/moderations": "createModeration",
+    "post /v1/responses": "createResponse",
     "post /v1/messages": "createMessage",
     "post /v1/messages/count_tokens": "countMessageTokens",
     "get /v1/models": "listModels",
