@@ -45,8 +45,6 @@ def key_of(call: Call, model: Model) -> bytes | None:
     caller, body, request = call.caller, call.body, call.request
     if caller is None or len(body) > REQUEST_BYTES_MAX:
         return None
-    if call.answer_id:  # this answer is kept under an id of its own, which one of before doesn't have
-        return None
     try:
         asked = _decode(body)
         if not _can_be_repeated(asked):
