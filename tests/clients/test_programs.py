@@ -1,6 +1,5 @@
 """Programs for the command line that speak OpenAI's API: each does a piece of work, from its configuration to its end."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,20 +70,16 @@ def test_llm_asks_and_streams(directed: Running, tmp_path: Path) -> None:
     assert run_client([*llm, "--no-stream", "[[say Good day.]]"], directed, more=home).strip() == "Good day."
 
 
+def aider(running: Running, folder: Path, message: str, *more: str) -> str:
+    """What it prints in a folder without git."""
+    command = [str(folder_of("aider") / "bin" / "aider"), "--model", f"openai/{MODEL}", "--message", message]
+    command += ["--no-git", "--yes-always", "--no-check-update", "--analytics-disable", "--no-show-model-warnings"]
+    home = {"HOME": str(folder), "OPENAI_API_BASE": running.base_url}
+    return run_client([*command, "--map-tokens", "0", *more], running, folder=folder, more=home)
+
+
 def test_aider_edits_a_file(directed: Running, tmp_path: Path) -> None:
     file = tmp_path / "hello.py"
     file.write_text('print("hello")\n')
-    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    command = [str(folder_of("aider") / "bin" / "aider"), "--model", f"openai/{MODEL}", "--message", AIDER_WORK]
-    command += [
-        "--edit-format",
-        "diff",
-        "--yes-always",
-        "--no-auto-commits",
-        "--no-check-update",
-        "--analytics-disable",
-    ]
-    command += ["--no-show-model-warnings", "--map-tokens", "0", "--no-gitignore", "hello.py"]
-    home = {"HOME": str(tmp_path), "OPENAI_API_BASE": directed.base_url}
-    run_client(command, directed, folder=tmp_path, more=home)
+    aider(directed, tmp_path, AIDER_WORK, "--edit-format", "diff", "hello.py")
     assert file.read_text() == 'print("hello, friend")\n'
