@@ -191,16 +191,25 @@ class Waystation:
     @contextlib.contextmanager
     def serving(self) -> Iterator[tuple[Server, float]]:
         """A running server, and the seconds from its first instruction to a good answer of /ready."""
-        told = self.data / "server.json"
-        told.unlink(missing_ok=True)  # of a server that was killed
-        command = [sys.executable, "-m", "waystation", "serve", "--host", "127.0.0.1", "--port", "0"]
-        command += ["--data", str(self.data), "--config", str(self.config)]
-        began = time.monotonic()
-        with running([*on_core(self.core), *command], self.log, self.environment) as process:
-            _wait_for(lambda: bool(_url(told)), process, self.log, "waystation")
-            host, port = address_of(_url(told))
-            _wait_for(lambda: get(host, port, "/ready")[0] == 200, process, self.log, "waystation")
-            yield Server("waystation", host, port, process.pid), time.monotonic() - began
+        with serving(self.data, self.config, self.log, self.environment, self.core) as started:
+            yield started
+
+
+@contextlib.contextmanager
+def serving(
+    data: Path, config: Path, log: Path, environment: Mapping[str, str], core: int | None
+) -> Iterator[tuple[Server, float]]:
+    """A Waystation on a data folder, and the seconds until it was ready."""
+    told = data / "server.json"
+    told.unlink(missing_ok=True)  # of a server that was killed
+    command = [sys.executable, "-m", "waystation", "serve", "--host", "127.0.0.1", "--port", "0"]
+    command += ["--data", str(data), "--config", str(config)]
+    began = time.monotonic()
+    with running([*on_core(core), *command], log, environment) as process:
+        _wait_for(lambda: bool(_url(told)), process, log, "waystation")
+        host, port = address_of(_url(told))
+        _wait_for(lambda: get(host, port, "/ready")[0] == 200, process, log, "waystation")
+        yield Server("waystation", host, port, process.pid), time.monotonic() - began
 
 
 def address_of(url: str) -> tuple[str, int]:

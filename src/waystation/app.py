@@ -40,7 +40,7 @@ from waystation.dialects.responses.echo import begun_response
 from waystation.engine.model import DEFAULT_CHAT_FILE, LocalModel, engine_origin
 from waystation.engine.provider import EngineProvider
 from waystation.fleet.model import DRILLS_TOPIC, FLEET_TOPIC
-from waystation.fleet.sealing import SECRET_KEY_FILE, Sealer
+from waystation.fleet.sealing import SECRET_KEY_FILE, Sealer, read_secret_key
 from waystation.fleet.service import Fleet
 from waystation.gateway.call import Call
 from waystation.gateway.view import View
@@ -75,6 +75,8 @@ from waystation.runtime.db import Database
 from waystation.runtime.http_client import HttpClient
 from waystation.runtime.ids import Ids
 from waystation.settings import Settings, load_settings
+from waystation.storage.compaction.compactor import Compactor
+from waystation.storage.compaction.sealing import Compactions
 from waystation.storage.completions.keeping import CompletionsKeeper
 from waystation.storage.completions.service import StoredCompletions
 from waystation.storage.conversations.service import Conversations
@@ -83,6 +85,7 @@ from waystation.storage.files.model import FileBounds
 from waystation.storage.files.opening import open_files
 from waystation.storage.memory import Memory
 from waystation.storage.responses.background import Background
+from waystation.storage.responses.counting import InputCounter
 from waystation.storage.responses.keeping import Later, ResponsesKeeper
 from waystation.storage.responses.service import Responses
 from waystation.storage.vault import Vault
@@ -160,7 +163,9 @@ class Worker:
             settings.data / "files",
             FileBounds(**{name: getattr(settings.storage, name) for name in FileBounds.__struct_fields__}),
         )
-        self.answers = Answers(self.database, self.ledger.epoch, self.clock, settings.server.idempotency_s)
+        self.answers = Answers(
+            self.database, self.ledger.epoch, self.clock, settings.server.idempotency_s, sealer=self.vault
+        )
         self.engine = EngineProvider(
             self.http,
             settings.data,
@@ -175,7 +180,7 @@ class Worker:
             self.clock, Ids().new, Sealer(settings.data / SECRET_KEY_FILE), lambda: self.fixed
         )  # with ids of its own, because verbs run in the database's writer thread
         local = WithModerator(self.engine, self.moderator())
-        self.upstreams = Upstreams(self.database, self.clock, self.fleet, local, self.count)
+        self.upstreams = Upstreams(self.database, self.clock, self.fleet, local, self.count, sealer=self.vault)
         self.catalogue = Catalogue(
             self.view.models,
             self.clock.now_s,
@@ -223,7 +228,7 @@ class Worker:
             self.policy,
             self.ledger,
             self.upstreams.router,
-            Memory(self.keeper(), self.completions_keeper(), Inliner(self.file_storage.files)),
+            self.memory(),
         )
         self.readiness = Readiness(
             self.view.models,
@@ -243,8 +248,22 @@ class Worker:
         answers_store.mark_lost(connection, epoch)
         jobs_store.release(connection, str(epoch))
 
-    def keeper(self) -> ResponsesKeeper:
-        """What the Responses API remembers, on this worker's database."""
+    def memory(self) -> Memory:
+        """What calls remember, on this worker's database."""
+        compactions = Compactions(lambda: read_secret_key(self.settings.data / SECRET_KEY_FILE))
+        keeper = self.keeper(compactions)
+        compactor = Compactor(
+            keeper.recall,
+            compactions,
+            self.clock,
+            self.ids.new,
+            resolve=self.catalogue.resolve,
+            body_bytes_max=self.settings.server.body_decompressed_bytes_max,
+        )
+        return Memory(keeper, self.completions_keeper(), compactor, Inliner(self.file_storage.files))
+
+    def keeper(self, compactions: Compactions) -> ResponsesKeeper:
+        """What the Responses API remembers."""
         return ResponsesKeeper(
             self.database,
             self.responses,
@@ -253,6 +272,7 @@ class Worker:
             self.ids.new,
             resolve=self.catalogue.resolve,
             count=self.count,
+            compactions=compactions,
             days=self.settings.storage.responses_days,
             body_bytes_max=self.settings.server.body_decompressed_bytes_max,
             later=Later(self.background, begun),
@@ -260,9 +280,13 @@ class Worker:
 
     async def admit_later(self, call: Call, caller: Caller) -> None:
         """What can be said of a call before it is made: its model, its parameters, its rates."""
+        await self.ledger.take_rates(caller, self.admitted(call, caller), call)
+
+    def admitted(self, call: Call, caller: Caller) -> Model:
+        """The model of a call that may ask it so. Raises as the way does."""
         model = self.catalogue.resolve(call, caller)
         self.policy.admit(call, caller, model)
-        await self.ledger.take_rates(caller, model, call)
+        return model
 
     def count(self, text: str, model: str) -> int:
         return self.tokenizers.count_tokens(text, self.canonical(model))[0]
@@ -381,6 +405,13 @@ class Worker:
             follow=self.follower.step,
             forget_answers=self.upstreams.cache.purge,
             background=self.background,
+            input_counter=InputCounter(
+                self.way.memory,
+                self.admitted,
+                said_in_openais,
+                self.engine.count_chat,
+                lambda messages, model: self.tokenizers.count_chat(messages, model)[0],
+            ),
             test_provider=self.upstreams.test,
             health=self.upstreams.health,
         )

@@ -27,6 +27,7 @@ from waystation.jobs.sweeps import SWEEP, Sweep, SweepAll, sweep_job
 from waystation.jobs.worker import Jobs, Kind
 from waystation.settings import Settings, load_settings
 from waystation.storage.completions.service import sweep as sweep_completions
+from waystation.storage.conversations.service import sweep as sweep_conversations
 from waystation.storage.responses.background import Payload
 from waystation.storage.responses.events import JOB as RESPONSE
 from waystation.terms import Caller, Dialect, Operation
@@ -75,10 +76,14 @@ class JobsWorker(Worker):
             now = self.clock.now_s()
             return await self.database.write(lambda connection: sweep_completions(connection, now, most))
 
+        async def conversations(most: int) -> int:
+            return await self.database.write(lambda connection: sweep_conversations(connection, most))
+
         storage = self.file_storage
         return {
             "responses": responses,
             "completions": completions,
+            "conversations": conversations,
             "files": storage.files.sweep,
             "uploads": storage.uploads.sweep,
             "jobs": done_jobs,

@@ -128,7 +128,8 @@ class StorageSettings:
     )
     encryption_key: Secret | None = setting(
         None,
-        "Encrypts responses, conversations, stored completions and files at rest. Keep it: nothing opens them without.",
+        "Encrypts responses, conversations, stored completions, files and answers that are kept for repeats. Keep it: nothing "
+        "opens them without.",
     )
     responses_days: int = setting(
         30, "How long responses and stored chat completions are kept.", unit="days", least=1, most=36_500

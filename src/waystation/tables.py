@@ -653,7 +653,7 @@ conversation_items = Table(
     Column("body", LargeBinary, nullable=False),  # JSON of the item
     Column("created_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("conversation_id", "position"),
-    Index("ix_conversation_items_id", "conversation_id", "id", unique=True),
+    Index("ix_conversation_items_id", "id", "conversation_id", unique=True),
     sqlite_with_rowid=False,
 )
 
@@ -698,6 +698,8 @@ files = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, index=True),
     Index("ix_files_project_id_id", "project_id", "id"),
+    Index("ix_files_project_id_purpose_id", "project_id", "purpose", "id"),
+    Index("ix_files_project_id_size_bytes", "project_id", "size_bytes"),  # added up before each file that comes
 )
 
 uploads = Table(

@@ -14,6 +14,7 @@ from waystation.fleet.service import Fleet
 from waystation.providers.anthropic.provider import Anthropic
 from waystation.providers.bedrock.provider import Bedrock
 from waystation.providers.cache.service import Cache
+from waystation.providers.cache.store import Sealer
 from waystation.providers.gemini.provider import Gemini
 from waystation.providers.model import ProviderConfig
 from waystation.providers.openai.provider import OpenAI
@@ -46,6 +47,7 @@ class Upstreams:
         fleet: Fleet,
         engine: Provider,
         count_tokens: Callable[[str, str], int],
+        sealer: Sealer | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -57,7 +59,7 @@ class Upstreams:
         self._refusals: dict[str, asyncio.Task[None]] = {}
         self._told: tuple[str, ...] = ()
         self._https: dict[str, HttpClient] = {}
-        self.cache = Cache(database.read, database.write, clock)
+        self.cache = Cache(database.read, database.write, clock, sealer=sealer)
         self.router = Router(
             {ENGINE: engine},
             self.cache,

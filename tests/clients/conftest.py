@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.running import Running, Upstream, clean_environment, serving
+from waystation.testing.responses_directed import MODE
 
 CLIENT_S = 90.0
-MODELS = ("gpt-4o", "gpt-4o-mini")  # some clients know OpenAI's names only
+MODELS = ("gpt-4o", "gpt-4o-mini")  # some clients know OpenAI's names only; their provider knows chats only
+NATIVE_MODEL = "gpt-5-codex"  # its provider speaks the Responses API itself, and the model reasons
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +22,8 @@ def directed(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> It
     lines = ["[engine]", "enabled = false", "[providers.fake]", f'base_url = "{upstream.url}/v1"', 'api_key = "sk-x"']
     for name in MODELS:
         lines += [f'[models."{name}"]', 'provider = "fake"', 'model = "directed"', 'price = "unmetered"']
+    lines += ["[providers.native]", 'preset = "openai"', f'base_url = "{upstream.url}/v1"', 'api_key = "sk-upstream-x"']
+    lines += [f'[models."{NATIVE_MODEL}"]', 'provider = "native"', f'model = "{MODE}"', 'price = "unmetered"']
     config.write_text("\n".join(lines) + "\n")
     with serving(folder / "data", config) as running:
         yield running

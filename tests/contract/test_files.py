@@ -16,8 +16,9 @@ LINE = b'{"custom_id":"%d","method":"POST","url":"/v1/chat/completions","body":{
 
 
 @pytest.fixture
-def files_client(gateway: Running) -> OpenAI:
-    return client_of(gateway, Recorder())
+def files_client(gateway: Running, recorder: Recorder) -> OpenAI:
+    """What it is answered is held against OpenAI's description when the test is over."""
+    return client_of(gateway, recorder)
 
 
 def test_the_sdk_keeps_reads_and_deletes_a_file(files_client: OpenAI) -> None:

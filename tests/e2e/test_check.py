@@ -80,6 +80,11 @@ NOT_THERE = {
         ("routes.m.fallbacks", "nobody"),
         ("routes.m.fallbacks", "nobody"),
     ),
+    "a list of words that is not there": (
+        '[moderation]\nwords_file = "/nowhere/words.toml"\n',
+        ("moderation.words_file", "/nowhere/words.toml", "can't be used"),
+        ("moderation.words_file", "无法使用"),
+    ),
     "a provider that nobody uses": (
         '[providers.q]\nbase_url = "https://api.example.com/v1"\n',
         ("providers.q", "no model names it"),

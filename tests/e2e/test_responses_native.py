@@ -67,6 +67,19 @@ def test_a_stream_is_whole_for_the_sdk(client: openai.OpenAI) -> None:
     assert [item.type for item in final.output] == ["reasoning", "message"]
 
 
+def test_a_conversation_is_compacted_there_and_gone_on_with_anywhere(client: openai.OpenAI) -> None:
+    first = client.responses.create(model="reasoning", input="one")
+    raw = client.responses.with_raw_response.compact(model="reasoning", previous_response_id=first.id, input="two")
+    short = raw.parse()
+    assert [item.type for item in short.output] == ["message", "message", "compaction"]
+    assert float(raw.headers["x-waystation-cost"].split(" ")[0]) == short.usage.total_tokens / 1000
+    items = [item.to_dict() for item in short.output]
+    for model in ("plain", "translated"):
+        answer = client.responses.create(model=model, input=[*items, {"role": "user", "content": "three"}], store=False)  # type: ignore[list-item]
+        assert answer.output_text
+    assert client.responses.input_tokens.count(model="plain", input="hi").input_tokens == 8
+
+
 def test_a_loop_of_tools(client: openai.OpenAI) -> None:
     tool = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}, "strict": False}
     first = client.responses.create(model="tools", input="hi", store=False, tools=[tool])  # type: ignore[list-item]

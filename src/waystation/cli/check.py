@@ -28,6 +28,7 @@ from waystation.engine.sources import present
 from waystation.errors import ApiError
 from waystation.inventory import check_gguf, has_engine, traffic_problems
 from waystation.metering.price_text import decimal_of
+from waystation.moderation.words import WordsError, read_words
 from waystation.providers.model import ProviderConfig
 from waystation.settings import Settings, SettingsError
 from waystation.wire.gguf import NotGguf
@@ -132,8 +133,21 @@ def missing(settings: Settings, *, online: bool) -> Iterator[str]:
         fault = _unreachable(provider) if online else None
         if fault:
             yield f"providers.{provider.name}.{'proxy' if provider.proxy else 'base_url'}: {fault}"
+    if (words := words_problem(settings)) is not None:
+        yield words
     if settings.engine.enabled and not settings.providers and not settings.models:
         yield from _default_missing(settings)
+
+
+def words_problem(settings: Settings) -> str | None:
+    """Why the moderator's words file can't be used; None: it can, or there is none."""
+    if settings.moderation.words_file is None:
+        return None
+    try:
+        read_words(settings.moderation.words_file)
+    except WordsError as error:
+        return "moderation.words_file: " + say(f"can't be used: {error}", f"无法使用：{error}")
+    return None
 
 
 def _default_missing(settings: Settings) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from waystation.cli.check import words_problem
 from waystation.cli.common import CommandError, ConfigOption, DataOption, complain, make_folder, settings_of
 from waystation.cli.first_start import base_url, first_start, print_keys
 from waystation.cli.serving import Serving
@@ -48,6 +49,8 @@ def serve(
     named = {"server.host": host, "server.port": port, "server.workers": workers}
     overrides = {key: value for key, value in named.items() if value is not None}
     settings = settings_of(config, data, overrides)
+    if (problem := words_problem(settings)) is not None:
+        raise CommandError(problem)
     make_folder(settings.data)
     try:
         folder = DataFolder.take(settings.data)

@@ -66,21 +66,21 @@ class Sealer:
 
     def _opened(self) -> AESGCM:
         if self._cipher is None:
-            derived = HKDF(SHA256(), SECRET_KEY_BYTES, None, _PURPOSE).derive(self._read())
+            derived = HKDF(SHA256(), SECRET_KEY_BYTES, None, _PURPOSE).derive(read_secret_key(self._secret_key))
             self._cipher = AESGCM(derived)
         return self._cipher
 
-    def _read(self) -> bytes:
-        try:
-            key = self._secret_key.read_bytes()
-        except OSError as error:
-            raise SecretKeyMissing(
-                f"{self._secret_key} can't be read, and secrets are encrypted with it. "
-                "`waystation init` makes it for a new data folder; else restore it from a backup.",
-                detail=str(error),
-            ) from None
-        if len(key) != SECRET_KEY_BYTES:
-            raise SecretKeyMissing(
-                f"{self._secret_key} is damaged: it must have {SECRET_KEY_BYTES} bytes. Restore it from a backup."
-            )
-        return key
+
+def read_secret_key(path: Path) -> bytes:
+    """The data folder's secret key. Who encrypts with it derives a key of their own. Raises SecretKeyMissing."""
+    try:
+        key = path.read_bytes()
+    except OSError as error:
+        raise SecretKeyMissing(
+            f"{path} can't be read, and secrets are encrypted with it. "
+            "`waystation init` makes it for a new data folder; else restore it from a backup.",
+            detail=str(error),
+        ) from None
+    if len(key) != SECRET_KEY_BYTES:
+        raise SecretKeyMissing(f"{path} is damaged: it must have {SECRET_KEY_BYTES} bytes. Restore it from a backup.")
+    return key

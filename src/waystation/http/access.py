@@ -31,6 +31,7 @@ ACCESS: dict[str, Access] = {
     "POST /embeddings": Access.CALL,
     "POST /moderations": Access.CALL,
     "POST /responses": Access.CALL,
+    "POST /responses/compact": Access.CALL,
     "POST /messages": Access.CALL,
     "POST /messages/count_tokens": Access.KEY,
     "GET /models": Access.KEY,
@@ -40,6 +41,7 @@ ACCESS: dict[str, Access] = {
     # what is kept
     "GET /responses/{response_id}": Access.PROJECT,
     "DELETE /responses/{response_id}": Access.PROJECT,
+    "POST /responses/input_tokens": Access.PROJECT,
     "POST /responses/{response_id}/cancel": Access.PROJECT,
     "GET /responses/{response_id}/input_items": Access.PROJECT,
     "POST /conversations": Access.PROJECT,

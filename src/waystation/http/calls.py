@@ -72,11 +72,12 @@ def _fail(exchange: Reply, call: Call | None, error: BaseException) -> None:
 async def _once(exchange: Reply, call: Call, way: Way, bounds: Bounds, answers: Answers) -> None:
     """Have a call with an Idempotency-Key answered once, and follow its answer. Every repeat shows its key first."""
     caller = way.auth.identify(call)
-    stream = call.request.stream
+    stream, route = call.request.stream, exchange.route
+    name = call.operation.value if call.dialect is Dialect.OPENAI else call.dialect.value
     reader = answers.open(
         caller.project_id,
         exchange.fields[KEY],
-        call.operation.value if call.dialect is Dialect.OPENAI else call.dialect.value,
+        (route.name if route is not None else "") or name,
         call.body,
         call.request_id,
         stream,

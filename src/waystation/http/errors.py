@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from waystation.errors import ApiError, MissingKey
-from waystation.wire.response_failures import failure_of_stream
+from waystation.wire.response_failures import failure_of_stream, in_responses_words
 
 _encode = msgspec.json.encode
 
@@ -47,8 +47,17 @@ OPENAI_ERRORS = ErrorForm(
     lambda body, first, last: b"data: " + body + b"\n\n",
 )
 
+
+def responses_error_body(error: ApiError) -> bytes:
+    """OpenAI's form, in the words of the Responses API."""
+    message, param = in_responses_words(error.message, error.param, error.code)
+    return _encode({"error": {"message": message, "type": error.type, "param": param, "code": error.code}})
+
+
 # OpenAI's too, but for a stream that has begun: that ends with the response, which failed.
-RESPONSES_ERRORS = ErrorForm(OPENAI_ERRORS.status, OPENAI_ERRORS.body, failure_of_stream)
+RESPONSES_ERRORS = ErrorForm(
+    OPENAI_ERRORS.status, lambda error, request_id: responses_error_body(error), failure_of_stream
+)
 
 
 def anthropic_status(error: ApiError) -> int:

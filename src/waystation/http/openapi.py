@@ -15,12 +15,15 @@ from waystation.wire.answers import ChatCompletion, ChatCompletionChunk, Complet
 from waystation.wire.anthropic import CountRequest, MessagesRequest
 from waystation.wire.anthropic_answers import AnthropicErrorBody, MessageAnswer, MessageEvent, MessageTokensCount
 from waystation.wire.chat import ChatRequest
+from waystation.wire.compaction import CompactBody, CompactedResponse
 from waystation.wire.completions import CompletionRequest
 from waystation.wire.embeddings import EmbeddingsRequest
 from waystation.wire.estimate import EstimateRequest, Estimation
 from waystation.wire.files import FileObject, UploadPartObject
+from waystation.wire.kept_responses import ResponseEvent, ResponseObject
 from waystation.wire.models import ModelList, ModelObject
 from waystation.wire.moderations import ModerationAnswer, ModerationRequest
+from waystation.wire.responses import ResponsesRequest
 from waystation.wire.tokenize import Tokenization, TokenizeRequest
 
 _STRUCTS = (
@@ -29,6 +32,11 @@ _STRUCTS = (
     CompletionRequest,
     EmbeddingsRequest,
     ModerationRequest,
+    ResponsesRequest,
+    ResponseObject,
+    ResponseEvent,
+    CompactBody,
+    CompactedResponse,
     MessagesRequest,
     CountRequest,
     TokenizeRequest,
@@ -54,6 +62,7 @@ _TAGS = (
     "Completions",
     "Embeddings",
     "Moderations",
+    "Responses",
     "Messages",
     "Models",
     "Waystation",
@@ -138,6 +147,21 @@ def _calls() -> dict[str, Any]:
         "/v1/moderations": {
             "post": _operation(
                 "createModeration", "Moderations", "Say what is harmful in texts.", ModerationRequest, ModerationAnswer
+            )
+        },
+        "/v1/responses": {
+            "post": _operation(
+                "createResponse",
+                "Responses",
+                "Answer in the Responses API.",
+                ResponsesRequest,
+                ResponseObject,
+                ResponseEvent,
+            )
+        },
+        "/v1/responses/compact": {
+            "post": _operation(
+                "Compactconversation", "Responses", "Make a conversation short.", CompactBody, CompactedResponse
             )
         },
         "/v1/messages": {

@@ -33,20 +33,21 @@ _HEAD = {"en": "| operation | here |", "zh": "| 操作 | 本服务器 |"}
 _FATE = {"en": {True: "served", False: "not served"}, "zh": {True: "提供", False: "不提供"}}
 _INSTEAD = {"en": "Instead: {instead}", "zh": "替代方法：{instead}"}
 _ZH = {
-    "Chat completions": "请使用 POST /v1/chat/completions。",
-    "Completions": "请使用 POST /v1/completions。",
-    "Responses": "请使用 POST /v1/responses。",
-    "Conversations": "请把之前的对话作为 POST /v1/responses 的 input 发送。",
-    "Embeddings": "请使用 POST /v1/embeddings。",
-    "Moderations": "可用 POST /v1/chat/completions 让对话模型判断文本。",
     "Models": "模型由服务器管理员在配置文件或 /v1/waystation/deployments 中增删。",
-    "Files": "请把文件内容放在请求中（input_file 的 file_data）。",
-    "Uploads": "请用 POST /v1/files 一次上传整个文件。",
     "Batches": "请直接向批处理所指的接口逐个或并发发送请求。",
     "Vector stores": "请用 POST /v1/embeddings 生成向量，在自己的数据库中检索，再把结果放入输入。",
-    "Containers": "请在自己的环境中执行代码：给模型一个函数工具并执行其调用。",
-    "Audio": "请直接调用语音服务商。",
-    "Images": "请直接调用图像服务商。",
+    "Containers": (
+        "请在 POST /v1/responses 中把工具 code_interpreter（container 类型为 auto）提供给其服务商具备该工具的模型（OpenAI 具备）；"
+        "或给模型一个函数，在自己的环境中执行代码。"
+    ),
+    "Audio": (
+        "请让单独的客户端以 base URL 指向语音服务或服务商。"
+        "能听的对话模型可在 POST /v1/chat/completions 中接收录音（input_audio 部分）。"
+    ),
+    "Images": (
+        "请在 POST /v1/responses 中把工具 image_generation 提供给其服务商具备该工具的模型（OpenAI 具备），"
+        "或让单独的客户端指向图像服务商。"
+    ),
     "Videos": "请直接调用视频服务商；OpenAI 也已弃用此接口。",
     "Realtime": "请用 POST /v1/responses 并设 stream: true 流式获取文本。",
     "Fine-tuning": "请在服务商处微调，再把结果作为模型加入本服务器。",

@@ -9,15 +9,17 @@ from typing import NamedTuple
 
 class Family(NamedTuple):
     name: str
-    instead: str
+    instead: str  # what to do in place of what isn't served
     lines: str
     described: bool = True  # by OpenAI's description; else an older URL that OpenAI has taken away
 
 
+ALL_SERVED = ""
+
 FAMILIES: tuple[Family, ...] = (
     Family(
         "Chat completions",
-        "Use POST /v1/chat/completions.",
+        ALL_SERVED,
         """
         GET POST /chat/completions
         GET POST DELETE /chat/completions/{completion_id}
@@ -26,14 +28,14 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "Completions",
-        "Use POST /v1/completions.",
+        ALL_SERVED,
         """
         POST /completions
         """,
     ),
     Family(
         "Responses",
-        "Use POST /v1/responses.",
+        ALL_SERVED,
         """
         POST /responses
         GET DELETE /responses/{response_id}
@@ -51,7 +53,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "Conversations",
-        "Send the earlier turns as the input of POST /v1/responses.",
+        ALL_SERVED,
         """
         GET POST /conversations/{conversation_id}/items
         GET DELETE /conversations/{conversation_id}/items/{item_id}
@@ -61,14 +63,14 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "Embeddings",
-        "Use POST /v1/embeddings.",
+        ALL_SERVED,
         """
         POST /embeddings
         """,
     ),
     Family(
         "Moderations",
-        "Ask a chat model to judge the text with POST /v1/chat/completions.",
+        ALL_SERVED,
         """
         POST /moderations
         """,
@@ -86,7 +88,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "Files",
-        "Send the file's content in the request itself, as a part of type input_file with file_data.",
+        ALL_SERVED,
         """
         GET POST /files
         GET DELETE /files/{file_id}
@@ -95,7 +97,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "Uploads",
-        "Send the file in one piece with POST /v1/files.",
+        ALL_SERVED,
         """
         POST /uploads
         POST /uploads/{upload_id}/cancel
@@ -133,7 +135,10 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "Containers",
-        "Run code on your own side: give the model a function tool and execute its calls.",
+        (
+            "Offer the tool code_interpreter in POST /v1/responses, with a container of type auto, to a model whose provider "
+            "has it (OpenAI has); or give the model a function and run the code on your own side."
+        ),
         """
         GET POST /containers
         GET DELETE /containers/{container_id}
@@ -144,7 +149,10 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "Audio",
-        "Ask a provider of speech directly.",
+        (
+            "Point a client of its own at a server or provider of speech, by its base URL. A chat model that hears takes "
+            "recordings in POST /v1/chat/completions, as parts of type input_audio."
+        ),
         """
         POST /audio/speech
         POST /audio/transcriptions
@@ -156,7 +164,10 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "Images",
-        "Ask a provider of images directly.",
+        (
+            "Offer the tool image_generation in POST /v1/responses to a model whose provider has it (OpenAI has), or point a "
+            "client of its own at a provider of images."
+        ),
         """
         POST /images/edits
         POST /images/generations
@@ -254,7 +265,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "Usage and costs",
         (
-            "Use GET /v1/organization/usage/completions, /embeddings or GET /v1/waystation/usage: what isn't served "
+            "Use GET /v1/organization/usage/completions, /embeddings, /moderations or GET /v1/waystation/usage: what isn't served "
             "isn't used either."
         ),
         """

@@ -9,6 +9,7 @@ from waystation.http.errors import ANTHROPIC_ERRORS, OPENAI_ERRORS, RESPONSES_ER
 from waystation.terms import Dialect, Operation
 from waystation.wire.anthropic import read_messages
 from waystation.wire.chat import read_chat
+from waystation.wire.compaction import read_compact
 from waystation.wire.completions import read_completion
 from waystation.wire.embeddings import read_embeddings
 from waystation.wire.moderations import read_moderation
@@ -27,6 +28,7 @@ class CallRoute(msgspec.Struct, frozen=True):
     read: Callable[[bytes], Any]
     dialect: Dialect = Dialect.OPENAI
     errors: ErrorForm = OPENAI_ERRORS
+    name: str = ""  # of what its Idempotency-Keys are; "": the operation's in OpenAI's dialect, else the dialect's
 
 
 _CALLS = {
@@ -35,6 +37,9 @@ _CALLS = {
     "/embeddings": CallRoute(Operation.EMBEDDINGS, read_embeddings),
     "/moderations": CallRoute(Operation.MODERATIONS, read_moderation),
     "/responses": CallRoute(Operation.CHAT, read_response, Dialect.RESPONSES, RESPONSES_ERRORS),
+    "/responses/compact": CallRoute(
+        Operation.CHAT, read_compact, Dialect.RESPONSES, RESPONSES_ERRORS, name="responses.compact"
+    ),
 }
 
 CALL_ROUTES: dict[bytes, CallRoute] = {

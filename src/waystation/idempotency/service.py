@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol, TypeVar
 
+import msgspec
 from sqlalchemy import Connection
 
 from waystation.errors import ApiError, ServiceUnavailable
@@ -35,6 +36,15 @@ class Database(Protocol):
     async def write(self, fn: Callable[[Connection], T], *, durable: bool = False) -> T: ...
 
 
+class Sealer(Protocol):
+    """What makes contents at rest unreadable where a key for that is set (`storage/vault.py`)."""
+
+    def seal(self, belongs_to: str, content: bytes) -> bytes: ...
+    def unseal(self, belongs_to: str, sealed: bytes) -> bytes:
+        """Raises ServiceUnavailable."""
+        ...
+
+
 class Clock(Protocol):
     def now_s(self) -> int: ...
     async def sleep(self, seconds: float) -> None: ...
@@ -55,6 +65,7 @@ class Answers:
         clock: Clock,
         ttl_s: int,
         *,
+        sealer: Sealer | None = None,
         room: Room | None = None,
         kept_bytes_max: int = KEPT_BYTES_MAX,
         running_max: int = RUNNING_MAX,
@@ -63,6 +74,7 @@ class Answers:
         self._epoch = epoch
         self._clock = clock
         self._ttl_s = ttl_s
+        self._sealer = sealer
         self._room = room or Room()
         self._kept_bytes_max = kept_bytes_max
         self._running: dict[tuple[str, bytes, bytes], tuple[Tape, asyncio.Task[None]]] = {}
@@ -123,7 +135,7 @@ class Answers:
                 if isinstance(move, Run):
                     return None
                 if isinstance(move, Replay):
-                    return move.row
+                    return self._opened(asked, move.row)
                 if isinstance(move, Refuse):
                     raise refused(move.code)
                 if left_s <= 0:
@@ -174,7 +186,14 @@ class Answers:
             return partial(store.give_up, asked=asked, state="too_large", expires_at=until)
         if not tape.ended:
             return partial(store.give_up, asked=asked, state="lost", expires_at=until)
-        return partial(store.keep, asked=asked, headers=tape.headers, body=tape.body, expires_at=until)
+        body = tape.body if self._sealer is None else self._sealer.seal(_place(asked), tape.body)
+        return partial(store.keep, asked=asked, headers=tape.headers, body=body, expires_at=until)
+
+    def _opened(self, asked: Asked, row: Row) -> Row:
+        """Raises ServiceUnavailable where it was encrypted with another key."""
+        if self._sealer is None:
+            return row
+        return msgspec.structs.replace(row, body=self._sealer.unseal(_place(asked), row.body))
 
     async def run(self) -> None:
         """Delete what has expired, until cancelled."""
@@ -213,3 +232,8 @@ class Answers:
             await self._database.write(partial(store.mark_lost, epoch=self._epoch))
         except ServiceUnavailable as error:
             log.warning("calls that were cut off can't be marked as lost: %s", error.detail or error.message)
+
+
+def _place(asked: Asked) -> str:
+    """What an answer at rest is bound to."""
+    return f"answer {asked.project_id} {asked.digest.hex()}"

@@ -18,6 +18,7 @@ from waystation.storage.responses.background import Kept, Payload, failure_code
 from waystation.storage.responses.events import RUNNING, Object, Recorder
 from waystation.storage.vault import Vault
 from waystation.terms import Caller, Event
+from waystation.wire.response_failures import failed_response
 
 FLUSH_EVERY_S = 0.1
 FLUSH_BYTES = 64 * 1024  # and whenever so much has come
@@ -158,7 +159,7 @@ class AnswerResponse:
         body: Object = (recorder.response if recorder is not None else None) or msgspec.json.decode(kept.body)
         if recorder is not None and recorder.error is not None:
             message = str(recorder.error.get("message") or message)
-        body |= {"status": "failed", "error": {"code": code, "message": message}}
+        body = failed_response(body, code, message)
         if kept.stream:
             last = Recorder(
                 recorder.next_number if recorder is not None else events.last_number(connection, job.subject) + 1

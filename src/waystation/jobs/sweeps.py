@@ -13,6 +13,7 @@ from waystation.jobs.worker import Lease
 SWEEP, SWEEP_ID = "sweep", "job_sweep"
 EVERY_S = 60
 ROWS_MAX = 500  # of each sweep in a round
+ROWS_AT_ONCE = 50  # of these in one transaction: calls that are settled wait for it
 ROUND_AGAIN_S = 1  # when there was more than that
 
 Sweep = Callable[[int], Awaitable[int]]
@@ -37,7 +38,7 @@ class SweepAll:
         more = False
         for name, sweep in self._sweeps.items():
             try:
-                more |= await sweep(ROWS_MAX) >= ROWS_MAX
+                more |= await _swept(sweep)
             except ServiceUnavailable as error:
                 log.warning("%s are not swept: %s", name, error.detail or error.message)
             except Exception:
@@ -46,6 +47,14 @@ class SweepAll:
 
     def give_up(self, connection: Connection, job: Job) -> None:
         """It never does."""
+
+
+async def _swept(sweep: Sweep) -> bool:
+    """A round of one sweep; whether there may be more."""
+    for _ in range(ROWS_MAX // ROWS_AT_ONCE):
+        if await sweep(ROWS_AT_ONCE) < ROWS_AT_ONCE:
+            return False
+    return True
 
 
 def sweep_job(now: int) -> Job:

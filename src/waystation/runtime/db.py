@@ -37,6 +37,7 @@ class Database:
 
     def __init__(self, writer: Engine, reader: Engine) -> None:
         self._writer = writer
+        self._durable_writer = writer.execution_options(durable=True)
         self._reader = reader
         self._write_thread = ThreadPoolExecutor(1, "waystation-db-writer")
         self._read_threads = ThreadPoolExecutor(READERS_MAX, "waystation-db-reader")
@@ -64,7 +65,7 @@ class Database:
         return await self._run(self._read_threads, lambda: self.read_sync(fn))
 
     def write_sync(self, fn: Callable[[Connection], T], *, durable: bool = False) -> T:
-        return _transact(self._writer.execution_options(durable=durable), fn)
+        return _transact(self._durable_writer if durable else self._writer, fn)
 
     def read_sync(self, fn: Callable[[Connection], T]) -> T:
         return _transact(self._reader, fn)
@@ -159,9 +160,11 @@ def _sqlite(url: str, *, writes: bool) -> Engine:
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
         if writes:
-            # Synchronous can't change within a transaction, so each one says what it wants before it begins.
-            durable = connection.get_execution_options().get("durable", False)
-            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            # Synchronous can't change within a transaction, so one that wants it otherwise says so before it begins.
+            wanted = "FULL" if connection.get_execution_options().get("durable", False) else "NORMAL"
+            if connection.info.get("synchronous") != wanted:
+                connection.exec_driver_sql(f"PRAGMA synchronous={wanted}")
+                connection.info["synchronous"] = wanted
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine

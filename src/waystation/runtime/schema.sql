@@ -542,7 +542,7 @@ CREATE TABLE conversation_items (
     CONSTRAINT pk_conversation_items PRIMARY KEY (conversation_id, position)
 ) WITHOUT ROWID;
 
-CREATE UNIQUE INDEX ix_conversation_items_id ON conversation_items (conversation_id, id);
+CREATE UNIQUE INDEX ix_conversation_items_id ON conversation_items (id, conversation_id);
 
 CREATE TABLE stored_completions (
     id TEXT NOT NULL,
@@ -590,6 +590,10 @@ CREATE TABLE files (
 CREATE INDEX ix_files_expires_at ON files (expires_at);
 
 CREATE INDEX ix_files_project_id_id ON files (project_id, id);
+
+CREATE INDEX ix_files_project_id_purpose_id ON files (project_id, purpose, id);
+
+CREATE INDEX ix_files_project_id_size_bytes ON files (project_id, size_bytes);
 
 CREATE TABLE uploads (
     id TEXT NOT NULL,

@@ -7,6 +7,7 @@ from typing import Protocol
 from waystation.gateway.call import Call
 from waystation.storage.files.inline import Inliner
 from waystation.terms import Caller, Dialect, Event
+from waystation.wire.compaction import CompactRequest
 
 Answer = Callable[[Call], AsyncGenerator[Event]]
 
@@ -16,22 +17,28 @@ class Keeper(Protocol):
 
 
 class Memory:
-    """`responses` sees to calls of the Responses API, `completions` to chats with `store: true`.
+    """`responses` sees to calls of the Responses API, `completions` to chats with `store: true`, `compactor` to what is to be
+    made short.
 
     `files`: puts the contents of files that a call names into it; last, so that what is kept names them still.
     """
 
-    def __init__(self, responses: Keeper, completions: Keeper, files: Inliner | None = None) -> None:
+    def __init__(self, responses: Keeper, completions: Keeper, compactor: Keeper, files: Inliner | None = None) -> None:
         self._files = files
         self._responses = responses
         self._completions = completions
+        self._compactor = compactor
 
     def answered(self, call: Call, caller: Caller, answer: Answer) -> AsyncGenerator[Event]:
         answer = answer if self._files is None else self._with_files(caller, answer)
         if not call.request.remembers:
             return answer(call)
-        keeper = self._responses if call.dialect is Dialect.RESPONSES else self._completions
-        return keeper.answered(call, caller, answer)
+        return self._keeper(call).answered(call, caller, answer)
+
+    def _keeper(self, call: Call) -> Keeper:
+        if call.dialect is not Dialect.RESPONSES:
+            return self._completions
+        return self._compactor if isinstance(call.request, CompactRequest) else self._responses
 
     def _with_files(self, caller: Caller, answer: Answer) -> Answer:
         files = self._files

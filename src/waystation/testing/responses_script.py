@@ -7,7 +7,11 @@ from typing import Any
 
 import msgspec
 
+from waystation.testing.directed import pieces
+from waystation.testing.responses_directed import MODE, next_items
+
 RESPONSE_WORDS = ("Once ", "upon ", "a ", "time.")
+TEXT = "".join(RESPONSE_WORDS)
 SUMMARY = "Thinking of a story."
 ENCRYPTED = "gAAAAABencrypted"
 INPUT_TOKENS = 12
@@ -27,6 +31,7 @@ STORIES = (
     "broken",
     "no-usage",
     "rate-limited",
+    MODE,
 )
 
 
@@ -106,6 +111,8 @@ def _response(model: str, asked: dict[str, Any], status: str) -> dict[str, Any]:
 
 
 def _items(model: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    if model == MODE:
+        return next_items(asked)
     if model == "tools" and not _has_output(asked):
         call = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "weather", "status": "completed"}
         return [call | {"arguments": '{"city":"Paris"}'}]
@@ -123,7 +130,7 @@ def _has_output(asked: dict[str, Any]) -> bool:
 
 
 def _message() -> dict[str, Any]:
-    part = {"type": "output_text", "text": "".join(RESPONSE_WORDS), "annotations": [], "logprobs": []}
+    part = {"type": "output_text", "text": TEXT, "annotations": [], "logprobs": []}
     return {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": [part]}
 
 
@@ -152,9 +159,8 @@ def _item_events(index: int, item: dict[str, Any]) -> list[dict[str, Any]]:
         part, place = item["content"][0], where | {"content_index": 0}
         empty = part | {"text": ""}
         middle = [{"type": "response.content_part.added", **place, "part": empty}]
-        middle += [
-            {"type": "response.output_text.delta", **place, "delta": word, "logprobs": []} for word in RESPONSE_WORDS
-        ]
+        words = RESPONSE_WORDS if part["text"] == TEXT else pieces(part["text"])
+        middle += [{"type": "response.output_text.delta", **place, "delta": word, "logprobs": []} for word in words]
         middle.append({"type": "response.output_text.done", **place, "text": part["text"], "logprobs": []})
         middle.append({"type": "response.content_part.done", **place, "part": part})
     elif item["type"] == "function_call":
@@ -165,8 +171,9 @@ def _item_events(index: int, item: dict[str, Any]) -> list[dict[str, Any]]:
     elif item["type"] == "reasoning":
         begun["summary"] = []
         place = where | {"summary_index": 0}
-        middle = [{"type": "response.reasoning_summary_text.delta", **place, "delta": SUMMARY}]
-        middle.append({"type": "response.reasoning_summary_text.done", **place, "text": SUMMARY})
+        text = item["summary"][0]["text"]
+        middle = [{"type": "response.reasoning_summary_text.delta", **place, "delta": text}]
+        middle.append({"type": "response.reasoning_summary_text.done", **place, "text": text})
     else:
         kind = item["type"]
         middle = [{"type": f"response.{kind}.{step}", **where} for step in ("in_progress", "completed")]

@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 
 from waystation.testing.directed import MODE, next_step, pieces
+from waystation.testing.responses_directed import MODE as RESPONSES_MODE
+from waystation.testing.responses_directed import complaint
 from waystation.testing.responses_script import (
     INPUT_TOKENS,
     RESPONSE_WORDS,
@@ -154,6 +156,8 @@ def _fault(mode: str, headers: dict[bytes, bytes]) -> Answer | None:
 
 
 def _response(mode: str, asked: dict[str, Any], *, streams: bool) -> Answer:
+    if mode == RESPONSES_MODE and (refused := complaint(asked)) is not None:
+        return msgspec.structs.replace(_json({"error": refused}), status=400)
     given, made = INPUT_TOKENS, len(RESPONSE_WORDS)
     if not streams:
         return _json(response_object(mode, asked), input_tokens=given, output_tokens=made)

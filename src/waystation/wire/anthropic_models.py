@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from waystation.errors import InvalidRequest, ModelNotFound
-from waystation.terms import Model
+from waystation.terms import Model, Operation
 
 LIMIT_DEFAULT, LIMIT_MAX = 20, 1000
 
@@ -52,8 +52,12 @@ def model_info(model: Model) -> ModelInfo:
 
 
 def model_page(models: Sequence[Model], query: Mapping[str, str]) -> ModelInfoList:
-    """A page of the models, by name. Raises InvalidRequest, ModelNotFound when a page begins at what is not listed."""
-    found = sorted(models, key=lambda model: model.name)
+    """A page of the models that can be asked for a message, by name.
+
+    Raises InvalidRequest, ModelNotFound when a page begins at what is not listed.
+    """
+    able = (model for model in models if Operation.CHAT in model.abilities.operations)
+    found = sorted(able, key=lambda model: model.name)
     limit = _limit(query.get("limit"))
     after, before = query.get("after_id"), query.get("before_id")
     if after is not None and before is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from waystation.errors import InvalidRequest
 from waystation.wire.listing import is_id
+from waystation.wire.response_items import check_call
 
 Item = dict[str, Any]
 
@@ -76,7 +77,7 @@ def kind_of(item: Item) -> str:
 
 
 def check_item(item: Item, param: str) -> None:
-    """Raises InvalidRequest for what can't be kept: an unknown kind, a reference, a message without a role or content."""
+    """Raises InvalidRequest for what can't be kept: an unknown kind, a reference, a message or a call without what it needs."""
     kind = kind_of(item)
     if kind == "item_reference":
         raise InvalidRequest(
@@ -92,6 +93,7 @@ def check_item(item: Item, param: str) -> None:
         )
     if kind == "message":
         _check_message(item, param)
+    check_call(item, param)
 
 
 def _check_message(item: Item, param: str) -> None:

@@ -21,6 +21,13 @@ class ResponseObject(Shape, frozen=True, kw_only=True):
     output: list[Item]
 
 
+class ResponseEvent(Shape, frozen=True, kw_only=True):
+    """An event of a stream; what else it has depends on its type."""
+
+    type: str
+    sequence_number: int
+
+
 class InputItems(Shape, frozen=True, kw_only=True):
     object: Literal["list"] = "list"
     data: list[Item]
@@ -33,6 +40,13 @@ class DeletedResponse(Shape, frozen=True, kw_only=True):
     id: str
     object: Literal["response"] = "response"
     deleted: Literal[True] = True
+
+
+class InputTokens(Shape, frozen=True, kw_only=True):
+    """What a response would read."""
+
+    object: Literal["response.input_tokens"] = "response.input_tokens"
+    input_tokens: int
 
 
 def items_page(items: Sequence[Item], page: Page) -> InputItems:

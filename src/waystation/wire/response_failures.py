@@ -5,6 +5,7 @@ the official SDKs take it for an end.
 Source: the schemas `ResponseFailedEvent`, `ResponseErrorEvent` and `ResponseErrorCode` of OpenAI's description.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -36,6 +37,24 @@ _CODES = frozenset(
         "image_file_not_found",
     )
 )
+_MESSAGES = re.compile(r"\b(your|the) messages\b")
+_PARAMS = {
+    "messages": "input",
+    "max_tokens": "max_output_tokens",
+    "max_completion_tokens": "max_output_tokens",
+    "response_format": "text.format",
+    "reasoning_effort": "reasoning.effort",
+    "verbosity": "text.verbosity",
+}
+"""How a response calls what a chat calls otherwise."""
+
+
+def in_responses_words(message: str, param: str | None, code: str | None = None) -> tuple[str, str | None]:
+    """An error's message and param for who asked for a response: models that only chat tell them in a chat's words."""
+    name = (param or "").partition("[")[0].partition(".")[0]
+    if param is None and code == "context_length_exceeded":
+        param = "input"
+    return _MESSAGES.sub(r"\1 input", message), _PARAMS.get(name, param)
 
 
 def failed_response(response: dict[str, Any], code: str | None, message: str) -> dict[str, Any]:
@@ -45,7 +64,7 @@ def failed_response(response: dict[str, Any], code: str | None, message: str) ->
         "status": "failed",
         "completed_at": None,
         "incomplete_details": None,
-        "error": {"code": told, "message": message},
+        "error": {"code": told, "message": in_responses_words(message, None)[0]},
     }
 
 
@@ -65,7 +84,7 @@ def failure_of_stream(body: bytes, first: bytes, last: bytes) -> bytes:
     `body` is that of an error answer. A stream that has told nothing of its response ends with an `error` event.
     """
     error = msgspec.json.decode(body)["error"]
-    response, sequence_number = _response(first), _next_number(last)
+    response, sequence_number = response_begun(first), _next_number(last)
     if response is not None:
         return failed_event(response, error["code"], error["message"], sequence_number)
     event = {
@@ -86,7 +105,8 @@ class _Event(msgspec.Struct):
 _read_event = msgspec.json.Decoder(_Event).decode
 
 
-def _response(first: bytes) -> dict[str, Any] | None:
+def response_begun(first: bytes) -> dict[str, Any] | None:
+    """The response as the first event of its stream tells it. None: there was none."""
     for event in Framer().feed(first):
         if data := data_of(event):
             return _read_event(data).response

@@ -101,6 +101,14 @@ def check_calls(items: list[Item]) -> None:
         raise InvalidRequest(f"No tool output found for {_CALLS[kind]} {words.shown(call_id)}.", param="input")
 
 
+def check_call(item: Item, param: str) -> None:
+    """Raise InvalidRequest for a tool's call or output without what it needs; other items are let pass."""
+    kind = kind_of(item)
+    if kind in _CALLS or kind in _OUTPUTS:
+        for name, form in _NEEDS[kind].items():
+            _check_member(item, name, form, f"{param}.{name}")
+
+
 def kind_of(item: Item) -> str:
     """The type of an item: a message may leave it out, and so may a reference, which has nothing but an id."""
     kind = item.get("type")

@@ -1,6 +1,6 @@
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { generateText, stepCountIs, streamText, tool } from "ai";
+import { generateObject, generateText, stepCountIs, streamText, tool } from "ai";
 import { z } from "zod";
 
 const [kind, name, prompt] = process.argv.slice(2);
@@ -9,7 +9,8 @@ const openai = createOpenAI(settings);
 const model = {
   responses: () => openai(name), // what the provider is for by itself
   chat: () => openai.chat(name),
-  compatible: () => createOpenAICompatible({ name: "waystation", ...settings })(name),
+  compatible: () =>
+    createOpenAICompatible({ name: "waystation", includeUsage: true, supportsStructuredOutputs: true, ...settings })(name),
 }[kind]();
 const getWeather = tool({
   description: "The weather of a city.",
@@ -21,6 +22,15 @@ const getWeather = tool({
 });
 const { text } = await generateText({ model, prompt, tools: { get_weather: getWeather }, stopWhen: stepCountIs(5) });
 console.log(text);
+const kinds = new Set();
 let streamed = "";
-for await (const piece of streamText({ model, prompt: "[[say Bye.]]" }).textStream) streamed += piece;
-console.log("streamed:", streamed);
+const stream = streamText({ model, prompt, tools: { get_weather: getWeather }, stopWhen: stepCountIs(5) });
+for await (const part of stream.fullStream) {
+  if (part.type === "error") throw part.error;
+  kinds.add(part.type);
+  if (part.type === "text-delta") streamed += part.text;
+}
+console.log("streamed:", streamed, kinds.has("tool-input-delta"), (await stream.totalUsage).totalTokens > 0);
+const schema = z.object({ name: z.string(), age: z.number() });
+const { object } = await generateObject({ model, schema, prompt: 'Ann is 41. [[say {"name": "Ann", "age": 41}]]' });
+console.log("object:", object.name, object.age);

@@ -12,6 +12,7 @@ from tests.unit.engine.engine_stand import Engine
 from waystation.dialects.ask import Ask, Text, Turn
 from waystation.dialects.saying import Begun, Ended, Saying, TextDelta, Used
 from waystation.engine.provider import EngineProvider
+from waystation.engine.upstream import Upstream
 from waystation.errors import Unsupported
 from waystation.metering.tokens import Tokenizers
 from waystation.runtime.http_client import HttpClient
@@ -91,3 +92,19 @@ def test_without_a_way_to_say_it_only_its_own_dialect_is_understood(engine: Engi
     with pytest.raises(Unsupported) as refused:
         told(engine, COUNT, with_body=False)
     assert refused.value.blame is Blame.UNABLE
+
+
+def test_whole_or_streamed_the_model_is_asked_the_same(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    send = Upstream._send
+
+    async def noted(self: Upstream, target: str, body: Any) -> Any:
+        asked.append((target, body))
+        return await send(self, target, body)
+
+    monkeypatch.setattr(Upstream, "_send", noted)
+    ask = msgspec.structs.replace(COUNT, output_tokens_max=8)
+    texts = {text(told(engine, msgspec.structs.replace(ask, stream=stream))) for stream in (True, False)}
+    assert len(texts) == 1
+    assert asked[: len(asked) // 2] == asked[len(asked) // 2 :]
+    assert [target for target, _ in asked].count("/completion") == 2

@@ -103,7 +103,7 @@ def stand(folder: Path, story: Callable[[Stand], Awaitable[None]], config: str =
         worker = Worker(load_settings(file, folder / "data", {}), 0, 1)
         (folder / "data").mkdir(exist_ok=True)
         await worker.open()
-        app = AsgiCalls(worker.way, worker.bounds, worker.ids.request_id, worker.app())
+        app = AsgiCalls(worker.way, worker.bounds, worker.ids.request_id, worker.app(), worker.answers)
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
         try:
             async with httpx2.AsyncClient(transport=transport, base_url="http://waystation") as client:

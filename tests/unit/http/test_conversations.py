@@ -1,6 +1,7 @@
 """Conversations over the whole app on a real database: what is put in comes out, in OpenAI's shape, to its project alone."""
 
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy import select
 from tests.unit.http.control_stand import Stand, stand
 from waystation import tables
 from waystation.errors import InvalidRequest
+from waystation.storage.conversations import service
 from waystation.wire.items import check_item, resource, shown
 
 ALL = "/conversations"
@@ -123,6 +125,9 @@ def test_what_openai_refuses_is_refused_and_nothing_is_half_stored(tmp_path: Pat
         bad = [said("x"), {"type": "nonsense"}]
         said_bad = await s.ask("POST", f"{one}/items", {"items": bad}, key=s.key)
         assert said_bad.error == (400, "invalid_value", "items[1].type")
+        for lacks in ({"name": "f", "arguments": "{}"}, {"call_id": "c1", "arguments": "{}"}):
+            lacking = await s.ask("POST", f"{one}/items", {"items": [{"type": "function_call", **lacks}]}, key=s.key)
+            assert lacking.error[:2] == (400, "missing_required_parameter")
         assert (await s.ask("POST", one, {}, key=s.key)).error == (400, "missing_required_parameter", "metadata")
         long = {"metadata": {"k": "x" * 513}}
         assert (await s.ask("POST", ALL, long, key=s.key)).status == 400
@@ -202,3 +207,24 @@ def test_what_has_to_be_asked_for_is_left_out_unless_it_is() -> None:
     assert shown(thought, ("reasoning.encrypted_content",)) == thought
     search = {"type": "web_search_call", "id": "ws_1", "action": {"type": "search", "sources": [1]}}
     assert shown(search, ())["action"] == {"type": "search"}
+
+
+def test_a_long_conversation_is_gone_at_once_and_its_last_items_are_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "ITEMS_AT_ONCE_MAX", 3)
+
+    async def story(s: Stand) -> None:
+        kept = (await s.post(ALL, {"items": [said("stays")]}, key=s.key))["id"]
+        long = (await s.post(ALL, {"items": [said(str(at)) for at in range(8)]}, key=s.key))["id"]
+        assert (await s.ask("DELETE", f"{ALL}/{long}", key=s.key)).status == 200
+        for path in (f"{ALL}/{long}", f"{ALL}/{long}/items"):
+            assert (await s.ask("GET", path, key=s.key)).status == 404
+        swept = [await s.worker.database.write(partial(service.sweep, most=3)) for _ in range(3)]
+        assert swept == [3, 2, 0]
+        left = await s.worker.database.read(lambda c: c.execute(select(tables.conversation_items)).all())
+        assert [each.conversation_id for each in left] == [kept]
+        all_ = await s.worker.database.read(lambda c: c.execute(select(tables.conversations)).all())
+        assert [each.id for each in all_] == [kept]
+
+    stand(tmp_path, story)

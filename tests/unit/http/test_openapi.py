@@ -44,6 +44,7 @@ ROUTES = {
     "post /v1/completions": "createCompletion",
     "post /v1/embeddings": "createEmbedding",
     "post /v1/moderations": "createModeration",
+    "post /v1/responses": "createResponse",
     "post /v1/messages": "createMessage",
     "post /v1/messages/count_tokens": "countMessageTokens",
     "get /v1/models": "listModels",
@@ -64,7 +65,10 @@ ROUTES = {
     # responses
     "get /v1/responses/{response_id}": "getResponse",
     "delete /v1/responses/{response_id}": "deleteResponse",
+    "post /v1/responses/{response_id}/cancel": "cancelResponse",
     "get /v1/responses/{response_id}/input_items": "listInputItems",
+    "post /v1/responses/input_tokens": "Getinputtokencounts",
+    "post /v1/responses/compact": "Compactconversation",
     # conversations
     "post /v1/conversations": "createConversation",
     "get /v1/conversations/{conversation_id}": "getConversation",

@@ -47,6 +47,7 @@ def test_each_operation_is_served_or_says_what_to_use_instead(tmp_path: Path) ->
             else:
                 assert said.error == (404, CODE, None), operation.label
                 message = said.body["error"]["message"]
+                assert operation.family.instead, operation.label
                 assert operation.family.instead in message
                 assert documented(operation.path) in message
 

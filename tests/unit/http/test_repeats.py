@@ -96,6 +96,20 @@ def test_a_repeat_gets_the_first_answer_to_the_byte(tmp_path: Path, stream: bool
     once(tmp_path, scenario)
 
 
+def test_the_same_body_for_another_purpose_is_no_repeat(tmp_path: Path) -> None:
+    body = '{"model":"m","input":"hi"}'
+
+    def asking(target: str) -> bytes:
+        return f"POST {target} HTTP/1.1\r\nHost: x\r\n{KEY}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+    async def scenario(at: Stand, way: Once) -> None:
+        assert (await at.ask(asking("/v1/responses")))[0] == 200
+        status, _, said = await at.ask(asking("/v1/responses/compact"))
+        assert (status, json.loads(said)["error"]["code"]) == (409, "idempotency_key_reused")
+
+    once(tmp_path, scenario)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_leaves_in_the_middle_and_comes_back_gets_it_all(tmp_path: Path, stream: bool) -> None:
     async def scenario(at: Stand, way: Once) -> None:

@@ -14,7 +14,9 @@ from waystation.idempotency.model import read_asked
 from waystation.idempotency.service import RUNNING_S_MAX, SWEEP_ROWS_MAX, WAIT_S_MAX, Answers
 from waystation.idempotency.tape import Room, Tape
 from waystation.runtime.db import Database
+from waystation.storage.vault import Vault
 from waystation.tables import idempotent_answers
+from waystation.terms import Secret
 from waystation.testing.clock import FakeClock
 
 T = TypeVar("T")
@@ -399,3 +401,20 @@ def test_nothing_of_the_key_is_kept(tmp_path: Path) -> None:
     files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert BODY in files
     assert b"4711" not in files
+
+
+def test_at_rest_an_answer_is_encrypted_where_a_key_is_set(tmp_path: Path) -> None:
+    async def scenario(clock: FakeClock, path: Path) -> None:
+        one = Worker(path, clock, sealer=Vault(Secret("k" * 32)))
+        assert (await one.ask(answer=b"kept-marker"))[1] == b"kept-marker"
+        await one.written_down()
+        other = Worker(path, clock, epoch=2, sealer=Vault(Secret("k" * 32)))
+        assert (await other.ask())[1:3] == (b"kept-marker", True)
+        lost = Worker(path, clock, epoch=3, sealer=Vault(Secret("l" * 32)))
+        assert (await refused(lost.ask()))[0] == 503
+        for worker in (one, other, lost):
+            await worker.written_down()
+            await worker.close()
+
+    story(scenario, tmp_path)
+    assert b"kept-marker" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())

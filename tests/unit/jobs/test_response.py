@@ -105,7 +105,7 @@ class Stand:
             self.call(body, response_id),
             CALLER,
             {"object": "response", "output": []},
-            lambda connection, queued: self.responses.insert(connection, msgspec.structs.replace(row, body=queued)),
+            lambda connection, queued: self.responses.insert(connection, msgspec.structs.replace(row, body=queued), []),
         )
         await anext(stream)
         return stream

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from waystation.errors import ServiceUnavailable
 from waystation.jobs import store
 from waystation.jobs.model import LEASE_MARGIN_MS, LEASE_MS, Job
-from waystation.jobs.sweeps import EVERY_S, ROUND_AGAIN_S, SWEEP, SweepAll, sweep_job
+from waystation.jobs.sweeps import EVERY_S, ROUND_AGAIN_S, ROWS_AT_ONCE, ROWS_MAX, SWEEP, SweepAll, sweep_job
 from waystation.jobs.worker import Jobs, Lease
 from waystation.runtime.db import Database
 from waystation.tables import jobs
@@ -248,18 +248,20 @@ async def test_a_round_of_sweeps_comes_again_and_one_that_fails_holds_up_no_othe
     database: Database, clock: FakeClock
 ) -> None:
     swept: list[str] = []
+    full = ROWS_MAX // ROWS_AT_ONCE  # transactions of a round that finds enough
 
     async def broken(_most: int) -> int:
         raise RuntimeError("broken")
 
     async def files(most: int) -> int:
+        assert most == ROWS_AT_ONCE
         swept.append("files")
-        return most if len(swept) == 1 else 0  # there was more at first
+        return most if len(swept) <= full else 0  # there was more at first
 
     worker = Jobs(database, clock, "1", {SWEEP: SweepAll({"responses": broken, "files": files})}, 8)
     for _ in range(2):  # every start makes sure that it is there
         await database.write(lambda connection: store.ensure(connection, sweep_job(clock.now_s())))
-    for wait_s, rounds in ((0, 1), (ROUND_AGAIN_S, 2), (ROUND_AGAIN_S, 2), (EVERY_S, 3)):
+    for wait_s, rounds in ((0, full), (ROUND_AGAIN_S, full + 1), (ROUND_AGAIN_S, full + 1), (EVERY_S, full + 2)):
         clock.advance(wait_s)
         await worker.step()
         await until(lambda: not worker._running)

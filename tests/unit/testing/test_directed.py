@@ -10,6 +10,7 @@ from waystation.testing.script import answer
 
 PROMPT = {"role": "user", "content": 'Go. [[call look {"at": "sky"}]] [[say It is\nblue.]]'}
 PARTS = {"role": "user", "content": [{"type": "text", "text": "[[say Hi]]"}]}
+RECALL = {"role": "user", "content": "What did I say? [[recall]]"}
 CALLED: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": []}
 RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "blue"}
 LOOK = [{"type": "function", "function": {"name": "look"}}]
@@ -23,7 +24,13 @@ LOOK = [{"type": "function", "function": {"name": "look"}}]
         pytest.param(
             [PROMPT, CALLED, RESULT, CALLED], LOOK, Step("I was told nothing more.", None, 2), id="at the end"
         ),
-        pytest.param([PROMPT, CALLED, PARTS], None, Step("Hi", None, 0), id="a new prompt begins anew"),
+        pytest.param([PROMPT, CALLED, PARTS], None, Step("Hi", None, 1), id="a new prompt begins anew"),
+        pytest.param(
+            [{"role": "user", "content": "At home."}, PROMPT, CALLED, RECALL],
+            None,
+            Step("Go.", None, 1),
+            id="what was said first",
+        ),
         pytest.param([PROMPT], None, Step("There is no tool look; offered were none.", None, 0), id="not offered"),
         pytest.param([], None, Step("I was told nothing more.", None, 0), id="nothing"),
     ],

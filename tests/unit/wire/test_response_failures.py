@@ -8,7 +8,7 @@ import pytest
 from tests.contract.shapes import assert_shape
 from tests.unit.dialects.responses.test_responses_writer import writer_for
 from waystation.dialects.saying import Begun, TextDelta
-from waystation.errors import ApiError, RateLimitExceeded, UpstreamFailed
+from waystation.errors import ApiError, ContextLengthExceeded, InvalidRequest, RateLimitExceeded, UpstreamFailed
 from waystation.http.errors import RESPONSES_ERRORS, error_body
 from waystation.wire.sse import data_of
 
@@ -40,6 +40,26 @@ def test_a_response_that_fails_ends_as_failed(error: ApiError, code: str) -> Non
     assert event["response"]["status"] == "failed"
     assert event["response"]["id"] == "resp_0123"
     assert event["response"]["error"] == {"code": code, "message": error.message}
+
+
+TOO_LONG = "This model's maximum context length is 9 tokens. However, your messages resulted in 12 tokens."
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "param"),
+    [
+        (ContextLengthExceeded(TOO_LONG, param="messages"), TOO_LONG.replace("messages", "input"), "input"),
+        (ContextLengthExceeded("It is too long."), "It is too long.", "input"),
+        (InvalidRequest("No.", param="messages[3].content[0]"), "No.", "input"),
+        (InvalidRequest("No.", param="response_format.json_schema"), "No.", "text.format"),
+        (InvalidRequest("No.", param="max_completion_tokens"), "No.", "max_output_tokens"),
+        (InvalidRequest("No.", param="tools[0]"), "No.", "tools[0]"),
+    ],
+    ids=["context", "context-somewhere", "message", "format", "limit", "tool"],
+)
+def test_what_a_chat_is_told_is_told_in_a_responses_words(error: ApiError, message: str, param: str) -> None:
+    told = json.loads(RESPONSES_ERRORS.body(error, "req"))["error"]
+    assert (told["message"], told["param"], told["code"]) == (message, param, error.code)
 
 
 @pytest.mark.parametrize("sent", [b"", b": still here\n\n"], ids=["nothing", "a comment"])

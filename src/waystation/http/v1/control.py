@@ -25,6 +25,7 @@ from waystation.storage.conversations.service import Conversations
 from waystation.storage.files.service import Files
 from waystation.storage.files.uploads import Uploads
 from waystation.storage.responses.background import Background
+from waystation.storage.responses.counting import InputCounter
 from waystation.storage.responses.service import Responses
 from waystation.terms import Caller, Model
 from waystation.wire.drills import HealthObject
@@ -79,6 +80,7 @@ class Control(msgspec.Struct, kw_only=True):
     forget_answers: Callable[[str], Awaitable[int]]  # the kept answers of a project; how many those were
     # What only a process that answers calls can tell or do; None in others.
     background: Background | None = None
+    input_counter: InputCounter | None = None
     test_provider: Callable[[ProviderConfig, str | None], Awaitable[Report]] | None = None
     health: Callable[[], HealthObject] | None = None
 

@@ -9,8 +9,11 @@ from waystation.errors import ServiceUnavailable
 from waystation.http.v1.control import PAGE_BOTH_WAYS, Asked, Control, Json, Query, Resource
 from waystation.storage.responses.model import not_found
 from waystation.wire.items import INCLUDES, read_include, shown
-from waystation.wire.kept_responses import DeletedResponse, InputItems, ResponseObject, items_page
+from waystation.wire.kept_responses import DeletedResponse, InputItems, InputTokens, ResponseObject, items_page
 from waystation.wire.listing import is_id
+from waystation.wire.responses import ResponsesRequest
+
+COUNTED_BYTES_MAX = 8 * 1024 * 1024  # of a body whose tokens are counted
 
 
 async def retrieve(control: Control, asked: Asked) -> Json:
@@ -35,8 +38,14 @@ async def cancel(control: Control, asked: Asked) -> Json:
 
 async def input_items(control: Control, asked: Asked) -> InputItems:
     include, page = read_include(asked.values("include")), asked.page()
-    found = await control.read(partial(control.responses.input_items, **_which(asked)))
+    found = await control.read(partial(control.responses.input_items, **_which(asked), page=page))
     return items_page([shown(item, include) for item in found], page)
+
+
+async def input_tokens(control: Control, asked: Asked) -> InputTokens:
+    if control.input_counter is None:
+        raise ServiceUnavailable("Only a server can count what a response would read.")
+    return InputTokens(input_tokens=await control.input_counter.count(asked.body, asked.caller))
 
 
 def _which(asked: Asked) -> dict[str, Any]:
@@ -62,6 +71,16 @@ RESOURCES = (
     ),
     Resource(
         "POST", _ONE + "/cancel", cancel, "cancelResponse", "Cancel a response in the background.", ResponseObject
+    ),
+    Resource(
+        "POST",
+        "/responses/input_tokens",
+        input_tokens,
+        "Getinputtokencounts",
+        "How many tokens a response with this body would read. Nothing is asked of a model, and it costs nothing.",
+        InputTokens,
+        ResponsesRequest,
+        body_bytes_max=COUNTED_BYTES_MAX,
     ),
     Resource(
         "DELETE", _ONE, delete, "deleteResponse", "Delete a response with all that is kept of it.", DeletedResponse

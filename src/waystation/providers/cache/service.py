@@ -26,6 +26,7 @@ from waystation.providers.cache.model import (
 from waystation.providers.cache.shelf import Clock as ShelfClock
 from waystation.providers.cache.shelf import Read, Shelf, Write
 from waystation.providers.cache.store import TOPIC as TOPIC
+from waystation.providers.cache.store import Sealer
 from waystation.terms import Dialect, Done, Event, Model, Piece, Usage
 
 MEMORY_BYTES_MAX = 64 * 2**20  # of a worker
@@ -60,14 +61,15 @@ class Cache:
         write: Write,
         clock: Clock,
         *,
+        sealer: Sealer | None = None,
         memory_bytes_max: int = MEMORY_BYTES_MAX,
         shelf_bytes_max: int = SHELF_BYTES_MAX,
         entry_bytes_max: int = ENTRY_BYTES_MAX,
     ) -> None:
-        """`read` and `write` run a function in a transaction of the database."""
+        """`read` and `write` run a function in a transaction of the database, in which contents are sealed by `sealer`."""
         self._clock = clock
         self._memory = Memory(memory_bytes_max)
-        self._shelf = Shelf(read, write, clock, shelf_bytes_max)
+        self._shelf = Shelf(read, write, clock, shelf_bytes_max, sealer)
         self._entry_bytes_max = min(entry_bytes_max, memory_bytes_max)
         self._last_key: tuple[Call | None, bytes | None] = (None, None)
         self._hits = self._stale_hits = self._misses = self._kept = 0

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from waystation.errors import ServiceUnavailable
 from waystation.providers.cache import store
 from waystation.providers.cache.model import Kept
+from waystation.providers.cache.store import Sealer
 
 T = TypeVar("T")
 
@@ -44,7 +45,10 @@ class Clock(Protocol):
 class Shelf:
     """`put` is called by calls and only remembers; `step` does the work."""
 
-    def __init__(self, read: Read, write: Write, clock: Clock, size_bytes_max: int) -> None:
+    def __init__(
+        self, read: Read, write: Write, clock: Clock, size_bytes_max: int, sealer: Sealer | None = None
+    ) -> None:
+        self._sealer = sealer
         self._read = read
         self._write = write
         self._clock = clock
@@ -69,7 +73,7 @@ class Shelf:
             return None
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
-                return await self._read(lambda connection: store.find(connection, digest, now))
+                return await self._read(lambda connection: store.find(connection, digest, now, self._sealer))
         except Exception as error:  # a cache that can't be read is an empty one
             self._failed(error)
             return None
@@ -124,7 +128,7 @@ class Shelf:
         while self._waiting:
             some = list(islice(self._waiting.values(), BATCH_MAX))
             try:
-                await self._write(partial(store.put, some=some))
+                await self._write(partial(store.put, some=some, sealer=self._sealer))
             except Exception:
                 self.dropped += len(some)
                 raise

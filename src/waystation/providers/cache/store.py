@@ -1,18 +1,28 @@
 """The SQL of kept answers. Sizes and times are read from an index, never from the rows, which are large."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from waystation.errors import ServiceUnavailable
 from waystation.providers.cache.model import Kept
 from waystation.tables import changes
 from waystation.tables import kept_answers as answers
 from waystation.terms import Usage
 
 TOPIC = "kept_answers"  # of a change: projects whose answers are to be forgotten
+
+
+class Sealer(Protocol):
+    """What makes contents at rest unreadable where a key for that is set (`storage/vault.py`)."""
+
+    def seal(self, belongs_to: str, content: bytes) -> bytes: ...
+    def unseal(self, belongs_to: str, sealed: bytes) -> bytes:
+        """Raises ServiceUnavailable."""
+        ...
 
 
 class _Packed(msgspec.Struct, array_like=True):
@@ -28,14 +38,15 @@ _unpack = msgspec.msgpack.Decoder(_Packed).decode
 _usage = msgspec.json.Decoder(Usage).decode
 
 
-def find(connection: Connection, digest: bytes, now: int) -> Kept | None:
-    """None: there is none that has not expired, or it can't be read (another version wrote it)."""
+def find(connection: Connection, digest: bytes, now: int, sealer: Sealer | None = None) -> Kept | None:
+    """None: there is none that has not expired, or it can't be read (another version or another key wrote it)."""
     row = connection.execute(select(answers).where(answers.c.digest == digest, answers.c.expires_at > now)).first()
     if row is None:
         return None
     try:
-        packed, usage = _unpack(row.pieces), _usage(row.usage)
-    except msgspec.MsgspecError:
+        pieces = row.pieces if sealer is None else sealer.unseal(_place(digest), row.pieces)
+        packed, usage = _unpack(pieces), _usage(row.usage)
+    except (msgspec.MsgspecError, ServiceUnavailable):
         return None
     return Kept(
         digest=row.digest,
@@ -51,7 +62,7 @@ def find(connection: Connection, digest: bytes, now: int) -> Kept | None:
     )
 
 
-def put(connection: Connection, some: Sequence[Kept]) -> None:
+def put(connection: Connection, some: Sequence[Kept], sealer: Sealer | None = None) -> None:
     """Keep answers; of two to the same request the younger."""
     insertion = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(answers)
     new = insertion.excluded
@@ -61,15 +72,21 @@ def put(connection: Connection, some: Sequence[Kept]) -> None:
         set_={name: new[name] for name in others},
         where=answers.c.created_at <= new.created_at,
     )
-    connection.execute(statement, [_row(kept) for kept in some])
+    connection.execute(statement, [_row(kept, sealer) for kept in some])
 
 
-def _row(kept: Kept) -> dict[str, Any]:
+def _place(digest: bytes) -> str:
+    """What an answer at rest is bound to."""
+    return f"kept answer {digest.hex()}"
+
+
+def _row(kept: Kept, sealer: Sealer | None) -> dict[str, Any]:
+    pieces = _pack(_Packed(kept.pieces, kept.ignored, kept.mapped))
     return {
         "digest": kept.digest,
         "project_id": kept.project_id,
         "model": kept.model,
-        "pieces": _pack(_Packed(kept.pieces, kept.ignored, kept.mapped)),
+        "pieces": pieces if sealer is None else sealer.seal(_place(kept.digest), pieces),
         "size_bytes": kept.size_bytes,
         "usage": msgspec.json.encode(kept.usage).decode(),
         "fresh_until": kept.fresh_until,

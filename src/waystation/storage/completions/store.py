@@ -1,15 +1,16 @@
 """The SQL of stored completions. Each function runs in the transaction that it is given."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from waystation import tables
 from waystation.storage.completions.model import StoredCompletion
 
 _IN_MAX = 500
+_COUNTED_MAX = 1_000  # entries of an index, to see which is the rarest
 _t, _m = tables.stored_completions, tables.stored_completion_metadata
 _metadata = msgspec.json.Decoder(dict[str, str]).decode
 
@@ -38,21 +39,71 @@ def page(
     ascending: bool,
 ) -> list[StoredCompletion]:
     """In the order of their ids, which is that of time. Of several pairs of metadata all have to be there."""
-    query: Any = select(_t).where(_t.c.project_id == project_id, _t.c.expires_at > now).limit(rows_max)
-    column: Any = _t.c.id
+    query: Any = select(_t)
+    if metadata:
+        ids = _ids_with(connection, project_id, now, rows_max, model, metadata, cursor, ascending)
+        query = query.where(_t.c.id.in_(ids))
+    else:
+        query = query.where(_t.c.project_id == project_id, _t.c.expires_at > now).limit(rows_max)
+        if model is not None:
+            query = query.where(_t.c.model == model)
+        if cursor:
+            query = query.where(_beyond(_t.c.id, cursor, ascending))
+    return [_completion(row) for row in connection.execute(query.order_by(_ordered(_t.c.id, ascending)))]
+
+
+class _Way(NamedTuple):
+    """An index whose entries for one thing that is asked for are in the order of ids."""
+
+    column: Any
+    conditions: tuple[Any, ...]
+
+
+def _ids_with(
+    connection: Connection,
+    project_id: str,
+    now: int,
+    rows_max: int,
+    model: str | None,
+    metadata: Mapping[str, str],
+    cursor: str,
+    ascending: bool,
+) -> list[str]:
+    """Along the index of what is rarest of all that is asked for; the rest is looked up in theirs. Databases that know
+    nothing of how often a value is there would read along the first that comes, or sort all."""
+    ways = [_pair(project_id, name, value) for name, value in metadata.items()]
     if model is not None:
-        query = query.where(_t.c.model == model)
-    for at, (name, value) in enumerate(metadata.items()):
-        pair = _m.alias()
-        same = (pair.c.project_id == project_id, pair.c.name == name, pair.c.value == value)
-        if at == 0:  # it is read along the first pair's own index, in the order of ids there
-            query = query.select_from(pair.join(_t, _t.c.id == pair.c.completion_id)).where(*same)
-            column = pair.c.completion_id
-        else:
-            query = query.where(exists().where(*same, pair.c.completion_id == _t.c.id))
-    if cursor:
-        query = query.where(column > cursor if ascending else column < cursor)
-    return [_completion(row) for row in connection.execute(query.order_by(column if ascending else column.desc()))]
+        of_model = _t.alias()
+        ways.append(_Way(of_model.c.id, (of_model.c.project_id == project_id, of_model.c.model == model)))
+    reads = []
+    for way in ways:
+        read = select(way.column).where(*way.conditions)
+        reads.append(read.where(_beyond(way.column, cursor, ascending)) if cursor else read)
+    rarest = 0
+    if len(ways) > 1:
+        counts = [select(func.count()).select_from(read.limit(_COUNTED_MAX).subquery()) for read in reads]
+        entries = [connection.execute(count).scalar_one() for count in counts]
+        rarest = entries.index(min(entries))
+    query, column = reads[rarest], ways[rarest].column
+    for at, way in enumerate(ways):
+        if at != rarest:
+            query = query.where(exists().where(*way.conditions, way.column == column))
+    whole = _t.alias()
+    query = query.where(exists().where(whole.c.id == column, whole.c.expires_at > now))
+    return list(connection.execute(query.order_by(_ordered(column, ascending)).limit(rows_max)).scalars())
+
+
+def _pair(project_id: str, name: str, value: str) -> _Way:
+    pair = _m.alias()
+    return _Way(pair.c.completion_id, (pair.c.project_id == project_id, pair.c.name == name, pair.c.value == value))
+
+
+def _beyond(column: Any, cursor: str, ascending: bool) -> Any:
+    return column > cursor if ascending else column < cursor
+
+
+def _ordered(column: Any, ascending: bool) -> Any:
+    return column if ascending else column.desc()
 
 
 def set_metadata(connection: Connection, project_id: str, completion_id: str, metadata: dict[str, str]) -> None:

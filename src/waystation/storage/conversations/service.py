@@ -15,6 +15,8 @@ from waystation.wire.listing import Page
 
 ITEMS_FOR_A_MODEL_MAX = 10_000
 """Of a longer conversation, a model reads the latest."""
+ITEMS_AT_ONCE_MAX = 1_000
+"""Of those that are removed in one transaction: nobody else writes meanwhile."""
 
 _decode = msgspec.json.Decoder(Item).decode
 
@@ -52,9 +54,9 @@ class Conversations:
         return msgspec.structs.replace(found, metadata=metadata)
 
     def delete(self, connection: Connection, project_id: str, conversation_id: str) -> None:
-        """With its items: nothing else refers to them."""
+        """With its items: nothing else refers to them. Of a long conversation the sweep removes the rest."""
         self._found(connection, project_id, conversation_id)
-        store.remove(connection, conversation_id)
+        store.remove(connection, conversation_id, ITEMS_AT_ONCE_MAX)
 
     # -- items
 
@@ -95,6 +97,11 @@ class Conversations:
             raise _no_item(item_id)
         return self._opened(conversation_id, [(item_id, sealed)])[0]
 
+    def find_items(self, connection: Connection, project_id: str, item_ids: Sequence[str]) -> dict[str, Item]:
+        """Items of any of the project's conversations by their ids, the newest of several; what isn't there is left out."""
+        rows = store.find_items(connection, project_id, item_ids)
+        return {id_: self._opened(conversation_id, [(id_, sealed)])[0] for conversation_id, id_, sealed in rows}
+
     def delete_item(self, connection: Connection, project_id: str, conversation_id: str, item_id: str) -> Conversation:
         found = self._found(connection, project_id, conversation_id)
         if not store.remove_item(connection, conversation_id, item_id):
@@ -128,6 +135,12 @@ class Conversations:
 
     def _opened(self, conversation_id: str, rows: Sequence[store.Row]) -> list[Item]:
         return [_decode(self._vault.unseal(_place(conversation_id, id_), sealed)) for id_, sealed in rows]
+
+
+def sweep(connection: Connection, most: int) -> int:
+    """Go on with removing a long conversation, at most so many items; how many those were."""
+    conversation_id = store.removed(connection)
+    return 0 if conversation_id is None else max(store.remove(connection, conversation_id, most), 1)
 
 
 def _place(conversation_id: str, item_id: str) -> str:

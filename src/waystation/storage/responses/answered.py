@@ -1,12 +1,10 @@
 """What an answer says of its response: read from the end of it, or made of the beginning of one that broke off."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import msgspec
 
 from waystation.errors import ApiError
 from waystation.storage.responses.model import Item
+from waystation.wire.response_failures import failed_response, response_begun
 from waystation.wire.sse import Framer, data_of
 
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
@@ -28,7 +26,6 @@ class _Response(msgspec.Struct):
 class _Event(msgspec.Struct):
     type: str = ""
     response: msgspec.Raw = msgspec.Raw(b"")
-    item: msgspec.Raw = msgspec.Raw(b"")
 
 
 _read_response = msgspec.json.Decoder(_Response).decode
@@ -39,25 +36,22 @@ def ended_of(data: bytes) -> Ended | None:
     """Of a whole answer, or of the last events of a stream. None: it isn't there."""
     if data.startswith(b"{"):
         return _ended(data)
-    for event in reversed(_events([data])):
+    for event in reversed(_events(data)):
         if event.type in _ENDS:
             return _ended(bytes(event.response))
     return None
 
 
-def failed_body(parts: Sequence[bytes], error: ApiError) -> Ended | None:
-    """What is kept of a stream that broke off: the response as it began, failed, with the items that were whole.
+def failed_of(first: bytes, error: ApiError) -> Ended | None:
+    """What is kept of a stream that broke off: the response as its last event tells it. `first`: the first that went out.
 
     None: it hadn't begun.
     """
-    events = _events(parts)
-    begun = next((event.response for event in events if event.type == "response.created"), None)
+    begun = response_begun(first)
     if begun is None:
         return None
-    body: dict[str, Any] = msgspec.json.decode(begun)
-    output = [msgspec.json.decode(event.item) for event in events if event.type == "response.output_item.done"]
-    body |= {"status": "failed", "output": output, "error": {"code": "server_error", "message": error.message}}
-    return Ended("failed", str(body.get("model", "")), msgspec.json.encode(body), output)
+    failed = failed_response(begun, error.code, error.message)
+    return Ended("failed", str(failed.get("model", "")), msgspec.json.encode(failed), failed.get("output") or [])
 
 
 def _ended(body: bytes) -> Ended:
@@ -65,8 +59,6 @@ def _ended(body: bytes) -> Ended:
     return Ended(read.status, read.model, body, read.output)
 
 
-def _events(parts: Sequence[bytes]) -> list[_Event]:
+def _events(data: bytes) -> list[_Event]:
     framer = Framer(event_bytes_max=1 << 30)  # they are ours, and bounded where they were made
-    return [
-        _read_event(data) for part in parts for event in framer.feed(part) if (data := data_of(event)).startswith(b"{")
-    ]
+    return [_read_event(data) for event in framer.feed(data) if (data := data_of(event)).startswith(b"{")]

@@ -1,7 +1,7 @@
 """A call of the Responses API: what it refers to is put into its body before, its answer is kept after."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -10,12 +10,14 @@ from sqlalchemy import Connection
 
 from waystation.errors import ApiError, ContextLengthExceeded, InvalidRequest, NotFound, Unsupported
 from waystation.gateway.call import Call
-from waystation.storage.responses.answered import Ended, ended_of, failed_body
+from waystation.storage.compaction.sealing import Compactions
+from waystation.storage.responses.answered import Ended, ended_of, failed_of
 from waystation.storage.responses.model import Item, Row, conversation_not_found, item_not_found
 from waystation.storage.responses.service import Responses
 from waystation.storage.responses.truncating import fitted
 from waystation.terms import Caller, Done, Event, Model, Usage
 from waystation.wire.items import named_items
+from waystation.wire.response_items import check_calls
 
 T = TypeVar("T")
 Answer = Callable[[Call], AsyncGenerator[Event]]
@@ -23,8 +25,10 @@ Answer = Callable[[Call], AsyncGenerator[Event]]
 DAY_S = 86_400
 COUNTED_MAX = 20_000  # texts whose number of tokens is remembered, so that a long chat isn't counted anew each turn
 REFERENCES_MAX = 1_000  # items that one request may refer to
+THOUGHTS_MAX = 200  # of those that a request only names, the last so many are looked up
 ANSWER_TOKENS = 1_024  # room for an answer of which nobody said how long it may be; of small contexts a quarter
-_PARTS_BYTES_MAX = 4 * 1024 * 1024  # of a stream's events, kept until it ends in case it fails
+
+_read_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Database(Protocol):
@@ -39,6 +43,10 @@ class Clock(Protocol):
 class Conversations(Protocol):
     def items(self, connection: Connection, project_id: str, conversation_id: str) -> list[Item]:
         """What a model reads of it, in order. Raises NotFound."""
+        ...
+
+    def find_items(self, connection: Connection, project_id: str, item_ids: Sequence[str]) -> dict[str, Item]:
+        """Items of any of the project's conversations by their ids."""
         ...
 
 
@@ -71,6 +79,7 @@ class ResponsesKeeper:
         *,
         resolve: Callable[[Call, Caller], Model],
         count: Callable[[str, str], int],
+        compactions: Compactions,
         days: int,
         body_bytes_max: int,
         later: Later | None = None,
@@ -83,6 +92,7 @@ class ResponsesKeeper:
         self._resolve = resolve
         self._count = count
         self._counted: dict[tuple[str, str], int] = {}
+        self._compactions = compactions
         self._days = days
         self._body_bytes_max = body_bytes_max
         self._later = later
@@ -96,63 +106,73 @@ class ResponsesKeeper:
         request = call.request
         _check(request)
         own = await self._own_items(caller.project_id, request)
-        items = [*await self._before(caller.project_id, request), *own]
+        before = await self._before(caller.project_id, request)
+        items = self._compactions.opened(caller.project_id, [*before, *own])
+        if not request.is_complete and request.prompt is None:  # what is complete was checked when it was read
+            check_calls(items)
         is_job = call.answer_id != ""
         if not is_job:
             call.answer_id = self._new_id("resp_")
-        row = None if is_job or not (_keeps(request) or request.conversation_id) else self._row(call, caller, own)
+        named = None if is_job or not (_keeps(request) or request.conversation_id) else named_items(own, self._new_id)
+        row = None if named is None else self._row(call, caller, named)
         if request.background and row is not None:
-            events = self._in_background(call, caller, row)
+            events = self._in_background(call, caller, row, named or [])
         else:
             if request.truncation == "auto":
                 items = await self._fit(items, call, caller)
             self._put(call, items)
-            events = answer(call) if row is None else self._kept(answer(call), row, keeps=_keeps(request))
+            events = answer(call)
+            if row is not None:
+                events = self._kept(events, row, named or [], keeps=_keeps(request))
         async with aclosing(events):
             async for event in events:
                 yield event
 
-    def _in_background(self, call: Call, caller: Caller, row: Row) -> AsyncGenerator[Event]:
+    async def recall(self, project_id: str, request: Any) -> list[Item]:
+        """All items that a request names or has, in order, as they are kept. Raises NotFound, InvalidRequest."""
+        return [*await self._before(project_id, request), *await self._own_items(project_id, request)]
+
+    def _in_background(self, call: Call, caller: Caller, row: Row, named: list[Item]) -> AsyncGenerator[Event]:
         if self._later is None:
             raise Unsupported("Responses in the background are not served here.", param="background")
 
         def keep(connection: Connection, body: bytes) -> None:
-            self._responses.insert(connection, msgspec.structs.replace(row, body=body))
+            self._responses.insert(connection, msgspec.structs.replace(row, body=body), named)
 
         return self._later.background.answered(call, caller, self._later.begun(call, row.created_at), keep)
 
-    async def _kept(self, events: AsyncGenerator[Event], row: Row, *, keeps: bool) -> AsyncGenerator[Event]:
-        """The events as they come, the answer written down before the last one. A stream that breaks off is kept as failed."""
-        parts: list[bytes] = []  # those that a failed response is made of
-        size = 0
+    async def _kept(
+        self, events: AsyncGenerator[Event], row: Row, named: list[Item], *, keeps: bool
+    ) -> AsyncGenerator[Event]:
+        """The events as they come, the answer written down before the last one. A stream that breaks off is kept as failed.
+
+        `named`: the items of the input, as they are kept.
+        """
+        first = b""
         try:
             async with aclosing(events):
                 async for event in events:
                     if type(event) is Done:
                         done = _joined(event)
                         if (ended := ended_of(done.data)) is not None:
-                            await self._write(row, ended, keeps=keeps)
+                            await self._write(row, ended, named, keeps=keeps)
                         yield done
                         continue
-                    data = event.data
-                    if (not parts or b"response.output_item.done" in data) and size < _PARTS_BYTES_MAX:
-                        parts.append(data)
-                        size += len(data)
+                    first = first or event.data
                     yield event
         except ApiError as error:
-            if keeps and (failed := failed_body(parts, error)) is not None:
-                await self._write(row, failed, keeps=True)
+            if keeps and (failed := failed_of(first, error)) is not None:
+                await self._write(row, failed, named, keeps=True)
             raise
 
-    async def _write(self, row: Row, ended: Ended, *, keeps: bool) -> None:
+    async def _write(self, row: Row, ended: Ended, named: list[Item], *, keeps: bool) -> None:
         """Keep the response and what it adds to its conversation, in one transaction."""
         row = msgspec.structs.replace(row, status=ended.status, model=ended.model or row.model, body=ended.body)
-        if keeps:
-            await self._database.write(lambda connection: self._responses.insert(connection, row))
-        else:
-            await self._database.write(lambda connection: self._responses.converse(connection, row, ended.output))
+        write = self._responses.insert if keeps else self._responses.converse
+        items = [*named, *ended.output]
+        await self._database.write(lambda connection: write(connection, row, items))
 
-    def _row(self, call: Call, caller: Caller, own: Sequence[Item]) -> Row:
+    def _row(self, call: Call, caller: Caller, named: Sequence[Item]) -> Row:
         now = self._clock.now_s()
         request = call.request
         return Row(
@@ -165,7 +185,7 @@ class ResponsesKeeper:
             stream=request.stream,
             previous_id=request.previous_response_id,
             conversation_id=request.conversation_id,
-            input=msgspec.json.encode(named_items(own, self._new_id)),
+            input=msgspec.json.encode(named),
             body=b"{}",
             created_at=now,
             expires_at=now + self._days * DAY_S,
@@ -191,18 +211,31 @@ class ResponsesKeeper:
             raise conversation_not_found(conversation) from None
 
     async def _own_items(self, project_id: str, request: Any) -> list[Item]:
-        """The request's own items, those in place that it only refers to. Raises ItemNotFound."""
+        """The request's own items, those in place that it only refers to. Raises ItemNotFound.
+
+        A thought that comes back without its encrypted content is filled in where it is kept here: conversations are listed
+        without it, and upstreams know no thought by its id. One that isn't kept stays as it is.
+        """
         items: list[Item] = request.items
         wanted = [str(item.get("id")) for item in items if item.get("type") == "item_reference"]
-        if not wanted:
-            return items
         if len(wanted) > REFERENCES_MAX:
             raise InvalidRequest(f"At most {REFERENCES_MAX} items can be referred to in one request.", param="input")
-        found = await self._database.read(lambda connection: self._responses.find_items(connection, project_id, wanted))
+        thoughts = [str(item["id"]) for item in items if _is_named_thought(item)][-THOUGHTS_MAX:]
+        if not wanted and not thoughts:
+            return items
+        ids = [*wanted, *thoughts]
+        found = await self._database.read(lambda connection: self._found_items(connection, project_id, ids))
         for item_id in wanted:
             if item_id not in found:
                 raise item_not_found(item_id)
-        return [found[str(item["id"])] if item.get("type") == "item_reference" else item for item in items]
+        return [_in_place(item, found) for item in items]
+
+    def _found_items(self, connection: Connection, project_id: str, wanted: Sequence[str]) -> dict[str, Item]:
+        found = self._responses.find_items(connection, project_id, wanted)
+        missing = [item_id for item_id in wanted if item_id not in found]
+        if missing and self._conversations is not None:
+            found |= self._conversations.find_items(connection, project_id, missing)
+        return found
 
     async def _fit(self, items: list[Item], call: Call, caller: Caller) -> list[Item]:
         """The items that fit the model's context, with room for the answer. Counted in a thread, where it may be too much."""
@@ -233,11 +266,11 @@ class ResponsesKeeper:
 
     def _put(self, call: Call, items: list[Item]) -> None:
         """Make of the call one that says everything itself. Raises ContextLengthExceeded."""
-        body: dict[str, Any] = msgspec.json.decode(call.body)
+        members = _read_members(call.body)
         for name in ("previous_response_id", "conversation", "background"):
-            body.pop(name, None)
-        body |= {"input": items, "store": False}
-        call.body = msgspec.json.encode(body)
+            members.pop(name, None)
+        members |= {"input": msgspec.Raw(msgspec.json.encode(items)), "store": msgspec.Raw(b"false")}
+        call.body = msgspec.json.encode(members)
         if len(call.body) > self._body_bytes_max:
             raise ContextLengthExceeded(
                 f"With everything that was said before, this request has {len(call.body)} bytes; at most "
@@ -264,6 +297,18 @@ def _check(request: Any) -> None:
 def _keeps(request: Any) -> bool:
     """Whether the response is kept: all that nobody said otherwise of."""
     return request.store is not False or request.background is True
+
+
+def _is_named_thought(item: Item) -> bool:
+    return item.get("type") == "reasoning" and bool(item.get("id")) and not item.get("encrypted_content")
+
+
+def _in_place(item: Item, found: Mapping[str, Item]) -> Item:
+    if item.get("type") == "item_reference":
+        return found[str(item["id"])]
+    if _is_named_thought(item) and (content := found.get(str(item["id"]), {}).get("encrypted_content")):
+        return item | {"encrypted_content": content}
+    return item
 
 
 def _joined(done: Done) -> Done:

@@ -23,6 +23,7 @@ from waystation.storage.responses.model import (
     refuse_unready,
 )
 from waystation.storage.vault import Vault
+from waystation.wire.listing import Page
 
 
 class Clock(Protocol):
@@ -42,6 +43,8 @@ class _Answered(msgspec.Struct):
 
     output: list[Item] = []
 
+
+TURNS_AT_ONCE = 50  # that are read for a page of what a model was given
 
 _read_items = msgspec.json.Decoder(list[Item]).decode
 _read_answered = msgspec.json.Decoder(_Answered).decode
@@ -64,8 +67,11 @@ class Responses:
 
     # -- writing
 
-    def insert(self, connection: Connection, row: Row) -> None:
-        """Keep a response, note where its items are, and add to its conversation what was said, once it has ended."""
+    def insert(self, connection: Connection, row: Row, items: Sequence[Item]) -> None:
+        """Keep a response, note where its items are, and add to its conversation what was said, once it has ended.
+
+        `items`: those of its input and its output, which were read already.
+        """
         values = msgspec.structs.asdict(row)
         values |= {
             "background": int(row.background),
@@ -73,18 +79,15 @@ class Responses:
             **self._sealed(row.id, row.input, row.body),
         }
         store.add(connection, values)
-        output = _read_answered(row.body).output
-        self._note_items(connection, row.project_id, row.id, [*_read_items(row.input), *output])
-        self.converse(connection, row, output)
+        self._note_items(connection, row.project_id, row.id, items)
+        self.converse(connection, row, items)
 
-    def converse(self, connection: Connection, row: Row, output: Sequence[Item]) -> None:
+    def converse(self, connection: Connection, row: Row, items: Sequence[Item]) -> None:
         """Add what was said to the response's conversation. One that was deleted meanwhile takes nothing more."""
         if row.conversation_id is None or row.status not in ANSWERED or self._conversations is None:
             return
         with suppress(NotFound):
-            self._conversations.append(
-                connection, row.project_id, row.conversation_id, [*_read_items(row.input), *output]
-            )
+            self._conversations.append(connection, row.project_id, row.conversation_id, items)
 
     def begin(self, connection: Connection, response_id: str, body: bytes) -> bool:
         """A queued response is in progress now. False: it has ended meanwhile, or was deleted."""
@@ -100,7 +103,7 @@ class Responses:
         if row is not None:
             output = _read_answered(body).output
             self._note_items(connection, project_id, response_id, output)
-            self.converse(connection, row, output)
+            self.converse(connection, row, [*_read_items(row.input), *output])
         return True
 
     def delete(self, connection: Connection, project_id: str, response_id: str) -> None:
@@ -136,11 +139,29 @@ class Responses:
             raise not_found(response_id)
         return row
 
-    def input_items(self, connection: Connection, project_id: str, response_id: str) -> list[Item]:
-        """What the model was given for this response, in order: earlier turns too. Raises ResponseNotFound, InvalidRequest."""
+    def input_items(self, connection: Connection, project_id: str, response_id: str, page: Page) -> list[Item]:
+        """Of what the model was given for this response, earlier turns too, the stretch that this page is in, in order.
+
+        Raises ResponseNotFound, InvalidRequest.
+        """
         row = self.retrieve(connection, project_id, response_id)
-        before = [] if row.previous_id is None else self._turns(connection, project_id, row.previous_id)
-        return [*_flat(before), *_read_items(row.input)]
+        links = [] if row.previous_id is None else self._links(connection, project_id, row.previous_id)
+        ids = [row.id, *(link.id for link in links)]  # the newest first
+        ids = ids[::-1] if page.reads_ascending else ids
+        if page.cursor:
+            having = store.having(connection, project_id, page.cursor)
+            ids = ids[next((at for at, each in enumerate(ids) if each in having), len(ids)) :]
+        read: list[Item] = []
+        for start in range(0, len(ids), TURNS_AT_ONCE):
+            some = ids[start : start + TURNS_AT_ONCE]
+            turns = self._contents(connection, some)
+            for each in some:
+                items = [*turns[each].input, *([] if each == row.id else turns[each].output)]
+                read += items if page.reads_ascending else items[::-1]
+            begin = next((at for at, item in enumerate(read) if item.get("id") == page.cursor), -1)
+            if len(read) - begin > page.rows_max or (page.cursor and begin < 0):
+                break
+        return read if page.reads_ascending else read[::-1]
 
     def recall(self, connection: Connection, project_id: str, response_id: str) -> list[Item]:
         """What was said up to the end of a response, to go on from: inputs and outputs in order.
@@ -180,13 +201,18 @@ class Responses:
 
     def _turns(self, connection: Connection, project_id: str, response_id: str) -> list[Turn]:
         """The turns up to a response, the oldest first. Raises InvalidRequest where there are too many, or one is gone."""
+        links = self._links(connection, project_id, response_id)
+        turns = self._contents(connection, [link.id for link in links])
+        return [turns[link.id] for link in reversed(links)]
+
+    def _links(self, connection: Connection, project_id: str, response_id: str) -> list[store.Link]:
+        """The responses up to this one, the newest first. Raises InvalidRequest where there are too many, or one is gone."""
         links = store.chain(connection, project_id, response_id, CHAIN_RESPONSES_MAX + 1)
         if len(links) > CHAIN_RESPONSES_MAX or sum(link.size_bytes for link in links) > CHAIN_BYTES_MAX:
             raise chain_too_long(response_id)
         if not links or links[-1].previous_id is not None:
             raise chain_broken(response_id)
-        turns = self._contents(connection, [link.id for link in links])
-        return [turns[link.id] for link in reversed(links)]
+        return links
 
     def _contents(self, connection: Connection, ids: Sequence[str]) -> dict[str, Turn]:
         return {

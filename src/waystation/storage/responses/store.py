@@ -12,6 +12,13 @@ from waystation.tables import jobs, response_events, response_items, responses
 _IN_MAX = 500
 _c = responses.c
 
+# Made once, as they run once a call: to make a statement takes longer than to run it.
+_ADD = insert(responses)
+_ADD_ITEMS = {
+    "sqlite": sqlite.insert(response_items).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(response_items).on_conflict_do_nothing(),
+}
+
 
 class Link(NamedTuple):
     """A response of a chain; `previous_id` is the one before it."""
@@ -22,7 +29,7 @@ class Link(NamedTuple):
 
 
 def add(connection: Connection, values: dict[str, Any]) -> None:
-    connection.execute(insert(responses).values(**values))
+    connection.execute(_ADD, values)
 
 
 def change(connection: Connection, response_id: str, values: dict[str, Any], *, running: bool = False) -> bool:
@@ -98,8 +105,7 @@ def add_items(connection: Connection, project_id: str, response_id: str, item_id
         for item_id in dict.fromkeys(item_ids)
     ]
     if rows:
-        adding = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(response_items)
-        connection.execute(adding.on_conflict_do_nothing(), rows)
+        connection.execute(_ADD_ITEMS[connection.dialect.name], rows)
 
 
 def places(connection: Connection, project_id: str, item_ids: Sequence[str], now: int) -> dict[str, str]:
@@ -112,3 +118,10 @@ def places(connection: Connection, project_id: str, item_ids: Sequence[str], now
         its = its.where(item.item_id.in_(some), item.project_id == project_id, _c.expires_at > now)
         found.update((row.item_id, row.response_id) for row in connection.execute(its.order_by(_c.created_at)))
     return found
+
+
+def having(connection: Connection, project_id: str, item_id: str) -> set[str]:
+    """The project's responses that have this item in their input or output."""
+    item = response_items.c
+    its = select(item.response_id).where(item.item_id == item_id, item.project_id == project_id)
+    return set(connection.execute(its).scalars())

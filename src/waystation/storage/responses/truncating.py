@@ -5,12 +5,16 @@ from typing import Any
 
 Item = dict[str, Any]
 
+STEPS = 4  # in which a full context is emptied
 ITEM_TOKENS = 8  # at most what a template puts around one item: role, begin, end
 _CALLS = ("function_call", "custom_tool_call", "local_shell_call", "shell_call", "apply_patch_call", "computer_call")
 
 
 def fitted(items: Sequence[Item], room: int, count: Callable[[Item], int]) -> list[Item]:
-    """The items without the first ones, as few as it takes for the rest to have at most `room` tokens.
+    """The items without the first ones, so that the rest has at most `room` tokens.
+
+    They go a quarter of the room at a time: so what is left begins alike for several turns, and what the model or its
+    provider has in its cache of that is of use.
 
     Instructions among them (system, developer) stay, the newest message of a user stays, and a tool's call and its output
     stay or go together. What must stay may be more than there is room for: then the model's own refusal says so.
@@ -19,6 +23,8 @@ def fitted(items: Sequence[Item], room: int, count: Callable[[Item], int]) -> li
     over = sum(sizes) - room
     if over <= 0:
         return list(items)
+    step = max(1, room // STEPS)
+    over = -(-over // step) * step
     newest = max((at for at, item in enumerate(items) if item.get("role") == "user"), default=len(items) - 1)
     groups = _groups(items)
     gone: set[int] = set()

@@ -93,7 +93,7 @@ async def opened(folder: Path) -> AsyncIterator[Database]:
         database.close()
 
 
-def cache_on(database: Database, clock: FakeClock, **bounds: int) -> Cache:
+def cache_on(database: Database, clock: FakeClock, **bounds: Any) -> Cache:
     return Cache(database.read, database.write, clock, **bounds)
 
 

@@ -118,6 +118,12 @@ def test_some_are_never_kept(made: Call) -> None:
     assert key_of(made, MODEL) is None
 
 
+def test_the_id_under_which_an_answer_will_be_kept_changes_nothing() -> None:
+    made = call()
+    made.answer_id = "chatcmpl-1"  # who keeps it, and who tells it again, give it that
+    assert key_of(made, MODEL) == key_of(call(), MODEL)
+
+
 @pytest.mark.parametrize(
     "tools",
     [

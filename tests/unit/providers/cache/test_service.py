@@ -28,7 +28,8 @@ from waystation.gateway.call import Call
 from waystation.providers.cache import shelf
 from waystation.providers.cache.service import TOPIC, Cache
 from waystation.runtime.db import Database
-from waystation.terms import Caller, Done, Model, Operation, Piece, Usage
+from waystation.storage.vault import Vault
+from waystation.terms import Caller, Done, Model, Operation, Piece, Secret, Usage
 from waystation.testing.clock import FakeClock
 
 STREAM = (b"data: 1\n\n", b"data: 2\n\n", b"data: 3\n\ndata: [DONE]\n\n")
@@ -237,6 +238,20 @@ def test_other_workers_and_a_restart_find_it(tmp_path: Path) -> None:
         assert await rows(database) == 1
 
     tell(tmp_path, story)
+
+
+def test_at_rest_it_is_encrypted_where_a_key_is_set(tmp_path: Path) -> None:
+    async def story(cache: Cache, database: Database, clock: FakeClock) -> None:
+        sealed = cache_on(database, clock, sealer=Vault(Secret("k" * 32)))
+        await keep(sealed, call(), b"kept-marker")
+        await sealed.step()
+        again = cache_on(database, clock, sealer=Vault(Secret("k" * 32)))
+        assert await find(again, call()) == [b"kept-marker"]
+        another = cache_on(database, clock, sealer=Vault(Secret("l" * 32)))
+        assert await find(another, call()) is None
+
+    tell(tmp_path, story)
+    assert b"kept-marker" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
 def test_of_two_workers_the_younger_answer_stays(tmp_path: Path) -> None:

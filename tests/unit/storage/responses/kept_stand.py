@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from waystation.errors import ApiError
 from waystation.gateway.call import Call
 from waystation.runtime.db import Database
 from waystation.runtime.ids import Ids
+from waystation.storage.compaction.sealing import Compactions
 from waystation.storage.conversations.service import Conversations
 from waystation.storage.responses.keeping import ResponsesKeeper
 from waystation.storage.responses.model import Row
@@ -18,6 +20,7 @@ from waystation.storage.responses.service import Responses
 from waystation.storage.vault import Vault
 from waystation.terms import Abilities, Caller, Deployment, Dialect, Done, Event, Model, Operation, Piece, Usage
 from waystation.testing.clock import FakeClock
+from waystation.wire.listing import LIMIT_MAX, Page
 from waystation.wire.responses import read_response
 
 DAY_S = 86_400
@@ -34,8 +37,9 @@ class Kept:
         vault = vault or Vault()
         self.conversations = Conversations(self.clock, self.ids.new, vault)
         self.responses = Responses(self.clock, self.ids.new, vault, self.conversations)
+        self.compactions = Compactions(lambda: bytes(32))
         self.counted = 0
-        model = Model(
+        self.model = model = Model(
             "m",
             Deployment("local/m", "local", "m"),
             Abilities(frozenset((Operation.CHAT,)), context, context),
@@ -49,10 +53,12 @@ class Kept:
             self.ids.new,
             resolve=lambda call, caller: model,
             count=self._count,
+            compactions=self.compactions,
             days=30,
             body_bytes_max=bounds.get("body_bytes_max", 1_000_000),
         )
         self.given: dict[str, Any] = {}
+        self.ignored: tuple[str, ...] = ()
 
     def _count(self, text: str, model: str) -> int:
         self.counted += 1
@@ -66,12 +72,13 @@ class Kept:
         caller: Caller = ALICE,
         breaks: ApiError | None = None,
         output: Sequence[dict[str, Any]] | None = None,
+        meets: asyncio.Barrier | None = None,
         **given: Any,
     ) -> dict[str, Any]:
-        """Ask, and have `reply` answered. `breaks`: after the first item of a stream."""
+        """Ask, and have `reply` answered. `breaks`: after the first item of a stream. `meets`: whom the model waits for first."""
         body = msgspec.json.encode({"model": "m", "input": text, **given})
         call = Call(Operation.CHAT, "req", body, read_response(body), None, {}, "", 0, Dialect.RESPONSES)
-        events = self.keeper.answered(call, caller, lambda call: self._answer(call, reply, breaks, output))
+        events = self.keeper.answered(call, caller, lambda call: self._answer(call, reply, breaks, output, meets))
         data = [event async for event in events][-1].data
         if call.request.stream:
             data = data.split(b"data: ")[-1].strip()
@@ -79,8 +86,15 @@ class Kept:
         return dict(msgspec.json.decode(data))
 
     async def _answer(
-        self, call: Call, reply: str, breaks: ApiError | None, output: Sequence[dict[str, Any]] | None
+        self,
+        call: Call,
+        reply: str,
+        breaks: ApiError | None,
+        output: Sequence[dict[str, Any]] | None,
+        meets: asyncio.Barrier | None,
     ) -> AsyncGenerator[Event]:
+        if meets is not None:
+            await meets.wait()
         self.given = msgspec.json.decode(call.body)
         assert call.request.items == self.given["input"]
         message = {
@@ -114,7 +128,9 @@ class Kept:
         return await self.database.read(lambda c: self.responses.retrieve(c, caller.project_id, response_id))
 
     async def texts_of_input(self, response_id: str) -> list[str]:
-        return texts(await self.database.read(lambda c: self.responses.input_items(c, ALICE.project_id, response_id)))
+        page = Page("", LIMIT_MAX, ascending=True)
+        read = partial(self.responses.input_items, project_id=ALICE.project_id, response_id=response_id, page=page)
+        return texts(await self.database.read(read))
 
     async def delete(self, response_id: str) -> None:
         await self.database.write(lambda c: self.responses.delete(c, ALICE.project_id, response_id))

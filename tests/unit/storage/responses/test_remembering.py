@@ -68,14 +68,13 @@ def test_nothing_is_kept_of_what_is_not_to_be_stored_or_was_refused(tmp_path: Pa
     kept(tmp_path, story)
 
 
-def test_a_stream_that_broke_off_is_kept_as_failed_with_what_was_whole(tmp_path: Path) -> None:
+def test_a_stream_that_broke_off_is_kept_as_its_last_event_tells_it(tmp_path: Path) -> None:
     async def story(k: Kept) -> None:
         await refused(k.ask("one", "first", stream=True, breaks=UpstreamFailed("It broke off.")))
         found = await k.database.read(lambda c: c.exec_driver_sql("select id from responses").scalar())
         row = await k.row(str(found))
         assert row.status == "failed"
-        assert b'"text":"first"' in row.body
-        assert b"It broke off." in row.body
+        assert b'"error":{"code":"server_error","message":"It broke off."}' in row.body
         assert (await refused(k.ask("x", previous_response_id=row.id)))[1] == "previous_response_not_ready"
 
     kept(tmp_path, story)
@@ -88,12 +87,50 @@ def test_an_item_that_is_referred_to_is_put_in_place(tmp_path: Path) -> None:
         own = {"type": "item_reference", "id": "msg_own1"}
         await k.ask([own, reference, {"role": "user", "content": "two"}], store=False)
         assert k.read == ["one", "first", "two"]
-        for caller, item_id in ((BOB, reference["id"]), (ALICE, "msg_none")):
+        spoken = {"type": "message", "id": "msg_said1", "role": "user", "content": "said"}
+        await k.database.write(lambda c: k.conversations.create(c, "proj_a", {}, [spoken]))
+        await k.ask([{"type": "item_reference", "id": "msg_said1"}, own], store=False)
+        assert k.read == ["said", "one"]
+        for caller, item_id in ((BOB, reference["id"]), (BOB, "msg_said1"), (ALICE, "msg_none")):
             said = await refused(k.ask([{"type": "item_reference", "id": item_id}], caller=caller))
             assert said[:3] == (404, None, "input")
             assert said[3].startswith(f"Item with id '{item_id}' not found.")
         await k.delete(one["id"])
         assert (await refused(k.ask([reference])))[0] == 404
+
+    kept(tmp_path, story)
+
+
+def test_a_call_of_before_needs_its_output_and_an_output_its_call(tmp_path: Path) -> None:
+    call = {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "f", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "c1", "output": "42"}
+
+    async def story(k: Kept) -> None:
+        one = (await k.ask("one", output=[call]))["id"]
+        said = await refused(k.ask("And?", previous_response_id=one))
+        assert said == (400, None, "input", "No tool output found for function call c1.")
+        two = (await k.ask([result], "42.", previous_response_id=one))["id"]
+        await k.ask("And?", previous_response_id=two)
+        said = await refused(k.ask([result | {"call_id": "c2"}], previous_response_id=two))
+        assert said == (400, None, "input", "No tool call found for function call output with call_id c2.")
+        assert await k.database.read(lambda c: c.exec_driver_sql("select count(*) from responses").scalar()) == 3
+
+    kept(tmp_path, story)
+
+
+def test_a_thought_that_is_only_named_comes_back_whole(tmp_path: Path) -> None:
+    async def story(k: Kept) -> None:
+        thought = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"}
+        await k.ask("one", output=[thought])
+        named = {"type": "reasoning", "id": "rs_1", "summary": []}
+        for caller, given, read in (
+            (ALICE, named, thought),
+            (ALICE, named | {"encrypted_content": "own"}, named | {"encrypted_content": "own"}),
+            (ALICE, named | {"id": "rs_unknown"}, named | {"id": "rs_unknown"}),
+            (BOB, named, named),
+        ):
+            await k.ask([given, {"role": "user", "content": "two"}], store=False, caller=caller)
+            assert k.given["input"][0] == read
 
     kept(tmp_path, story)
 
@@ -117,9 +154,13 @@ def test_a_conversation_is_read_before_and_added_to_after(tmp_path: Path) -> Non
 def test_two_at_once_on_a_conversation_are_added_one_after_the_other(tmp_path: Path) -> None:
     async def story(k: Kept) -> None:
         conversation = (await k.database.write(lambda c: k.conversations.create(c, "proj_a", {}, []))).id
-        await asyncio.gather(*(k.ask(f"{n}", f"{n}!", conversation=conversation) for n in range(5)))
+        await k.ask("first", "first!", conversation=conversation)
+        meets = asyncio.Barrier(5)  # all of them have read the conversation before any has ended
+        await asyncio.gather(*(k.ask(f"{n}", f"{n}!", conversation=conversation, meets=meets) for n in range(5)))
+        assert len(k.read) == 3
         items = texts(await k.database.read(lambda c: k.conversations.items(c, "proj_a", conversation)))
-        assert sorted(items[::2]) == [f"{n}" for n in range(5)]
+        assert items[0] == "first"
+        assert sorted(items[2::2]) == [f"{n}" for n in range(5)]
         assert items[1::2] == [f"{each}!" for each in items[::2]]
 
     kept(tmp_path, story)

@@ -9,7 +9,7 @@ from tests.unit.storage.responses.kept_stand import Kept, kept
 from waystation.storage.responses.truncating import ITEM_TOKENS, fitted
 
 U1, U2, U3 = ({"role": "user", "content": name} for name in ("u1", "u2", "u3"))
-A1, A2 = ({"role": "assistant", "content": name} for name in ("a1", "a2"))
+A1, A2, A3 = ({"role": "assistant", "content": name} for name in ("a1", "a2", "a3"))
 RULES = {"role": "developer", "content": "rules"}
 CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
 RESULT = {"type": "function_call_output", "call_id": "c1", "output": "42"}
@@ -20,19 +20,33 @@ SIZE = 10 + ITEM_TOKENS
     ("items", "fits", "then"),
     [
         ([U1, A1, U2], 3, [U1, A1, U2]),
-        ([U1, A1, U2, A2, U3], 3, [U2, A2, U3]),
+        ([U1, A1, U2, A2, U3], 4, [A1, U2, A2, U3]),
+        ([U1, A1, U2, A2, U3, A3, U1], 5, [A2, U3, A3, U1]),
         ([RULES, U1, A1, U2], 2, [RULES, U2]),
         ([CALL, U1, RESULT, U2], 3, [U1, U2]),
-        ([U1, CALL, RESULT, U2], 3, [CALL, RESULT, U2]),
+        ([U1, A1, CALL, RESULT, U2], 4, [A1, CALL, RESULT, U2]),
         ([U1, U2, CALL, RESULT], 1, [U2, CALL, RESULT]),
         ([U1], 0, [U1]),
     ],
-    ids=["all", "oldest", "instructions", "call-with-its-output", "no-more-than-it-takes", "newest-stays", "only-one"],
+    ids=[
+        "all",
+        "oldest",
+        "a-quarter-at-a-time",
+        "instructions",
+        "call-with-its-output",
+        "no-more-than-it-takes",
+        "newest-stays",
+        "only-one",
+    ],
 )
-def test_the_first_items_go_as_few_as_it_takes(
-    items: list[dict[str, Any]], fits: int, then: list[dict[str, Any]]
-) -> None:
+def test_the_first_items_go(items: list[dict[str, Any]], fits: int, then: list[dict[str, Any]]) -> None:
     assert fitted(items, fits * SIZE, lambda item: 10) == then
+
+
+def test_what_is_left_begins_alike_for_several_turns() -> None:
+    turns: list[dict[str, Any]] = [{"role": "user", "content": str(turn)} for turn in range(100)]
+    begins = [fitted(turns[:many], 20 * SIZE, lambda item: 10)[0]["content"] for many in range(21, 100)]
+    assert len(set(begins)) <= len(begins) / 4
 
 
 def test_two_hundred_turns_keep_to_the_context_and_count_each_text_once(tmp_path: Path) -> None:

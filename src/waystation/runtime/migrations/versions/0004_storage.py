@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("conversation_id", "position", name=op.f("pk_conversation_items")),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_conversation_items_id", "conversation_items", ["conversation_id", "id"], unique=True)
+    op.create_index("ix_conversation_items_id", "conversation_items", ["id", "conversation_id"], unique=True)
     op.create_table(
         "conversations",
         sa.Column("id", sa.Text(), nullable=False),
@@ -46,6 +46,8 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_files_expires_at"), "files", ["expires_at"], unique=False)
     op.create_index("ix_files_project_id_id", "files", ["project_id", "id"], unique=False)
+    op.create_index("ix_files_project_id_purpose_id", "files", ["project_id", "purpose", "id"], unique=False)
+    op.create_index("ix_files_project_id_size_bytes", "files", ["project_id", "size_bytes"], unique=False)
     op.create_table(
         "jobs",
         sa.Column("id", sa.Text(), nullable=False),
