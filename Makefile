@@ -59,7 +59,9 @@ dev: $(VENV)/.dev
 test: $(VENV)/.tests
 	@$(TESTS) $(SLOW)
 
+# The clients first: what can't be installed is known before an hour of tests.
 test-all: $(VENV)/.tests
+	@$(BIN)/python -m tests.clients.environments
 	@WAYSTATION_TEST_ALL=1 $(BIN)/python -m pytest
 
 # Nothing is skipped here: what can't be installed fails.
