@@ -275,7 +275,7 @@ class Worker:
             compactions=compactions,
             days=self.settings.storage.responses_days,
             body_bytes_max=self.settings.server.body_decompressed_bytes_max,
-            later=Later(self.background, begun),
+            later=Later(self.background, begun) if self.settings.jobs.enabled else None,
         )
 
     async def admit_later(self, call: Call, caller: Caller) -> None:

@@ -73,4 +73,8 @@ def _extra(body: bytes, request: ResponsesRequest) -> dict[str, Any]:
     for name in request.include or ():
         if name not in _ANSWERED_HERE:
             extra[f"include:{name}"] = True
+    for at, tool in enumerate(request.tools or ()):
+        form = tool.get("format")
+        if tool.get("type") == "custom" and isinstance(form, dict) and form.get("type") == "grammar":
+            extra[f"tools[{at}].format"] = True  # told in words, and not enforced
     return extra | dict.fromkeys(unknown_parameters(body, type(request)), True)

@@ -134,7 +134,11 @@ class ResponsesKeeper:
 
     def _in_background(self, call: Call, caller: Caller, row: Row, named: list[Item]) -> AsyncGenerator[Event]:
         if self._later is None:
-            raise Unsupported("Responses in the background are not served here.", param="background")
+            raise Unsupported(
+                "Responses in the background are not served here: this server runs no jobs. Leave 'background' out, or have an "
+                "administrator set `enabled = true` under [jobs].",
+                param="background",
+            )
 
         def keep(connection: Connection, body: bytes) -> None:
             self._responses.insert(connection, msgspec.structs.replace(row, body=body), named)
