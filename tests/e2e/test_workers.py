@@ -63,8 +63,9 @@ def statuses(connections: list[http.client.HTTPConnection], key: str) -> set[int
 
 
 def shares(server: Running) -> list[dict[str, int]]:
-    """What each worker has counted."""
-    return [json.loads(path.read_bytes())["figures"] for path in (server.data / "workers").glob("*.json")]
+    """What each gateway worker has counted; the jobs process has no connections."""
+    told = [json.loads(path.read_bytes())["figures"] for path in (server.data / "workers").glob("*.json")]
+    return [figures for figures in told if figures["workers"]]
 
 
 def metric(server: Running, name: str) -> float:

@@ -70,17 +70,20 @@ def test_prices_are_entered_listed_and_asked_for(tmp_path: Path) -> None:
     assert listed["exchange_rates"][0]["rate"] == "0.14"
 
 
+BOOK = "genai-prices 0.2.3 (2026-11); fees of tools as quoted 2026-03 and 2026-11"
+
+
 def test_check_and_the_list_of_models_show_where_a_price_is_from(tmp_path: Path) -> None:
     config = tmp_path / "w.toml"
     config.write_text(CONFIG)
     checked = waystation("check", "--offline", "--json", "--config", config, home=tmp_path).json
-    assert checked["prices"] == [{"model": "gpt-4o", "price": "2.5 / 10 USD", "source": "genai-prices 0.2.3 (2026-11)"}]
+    assert checked["prices"] == [{"model": "gpt-4o", "price": "2.5 / 10 USD", "source": BOOK}]
     assert "2.5 / 10 USD; genai-prices" in waystation("check", "--offline", "--config", config, home=tmp_path).out
     listed = waystation("models", "list", "--json", "--config", config, home=tmp_path).json
     told = {
         row["name"]: (row["price"]["currency"], row["price_source"]) for row in listed if row["provider"] == "openai"
     }
-    assert told == {"gpt-4o": ("USD", "genai-prices 0.2.3 (2026-11)"), "mine": ("CNY", "config")}
+    assert told == {"gpt-4o": ("USD", BOOK), "mine": ("CNY", "config")}
 
 
 def test_a_price_list_is_taken_whole_but_for_models_that_are_not_here(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from waystation.terms import Price
 
 OPENAI = "openai"  # the provider's name in the book
-WEB_SEARCH_SOURCE = "https://community.openai.com/t/search-web-using-openai-api/1363698 (read 2026-11-24)"
-FILE_SEARCH_SOURCE = "https://www.modelcostwatch.com/openai/tool-costs/file-search (of 2026-03-12)"
+SOURCE = "fees of tools as quoted 2026-03 and 2026-11"
+"""Web search: https://community.openai.com/t/search-web-using-openai-api/1363698, read on 2026-11-24. File search:
+https://www.modelcostwatch.com/openai/tool-costs/file-search, of 2026-03-12."""
 
 FEES_NANO = {
     "file_search": 2_500_000,  # 2.50 for 1000 calls
@@ -30,4 +31,4 @@ def with_tool_fees(price: Price, model: str) -> Price:
     if price.currency != "USD":
         return price
     fees = FEES_NANO if _REASONS.match(model) else FEES_NANO | {"web_search_preview": PREVIEW_WITHOUT_REASONING_NANO}
-    return replace(price, tools=fees, source=f"{price.source}; tools {WEB_SEARCH_SOURCE}, {FILE_SEARCH_SOURCE}")
+    return replace(price, tools=fees, source=f"{price.source}; {SOURCE}")
