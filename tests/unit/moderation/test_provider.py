@@ -45,7 +45,7 @@ class Engine:
         yield Done(json.dumps({"choices": [{"logprobs": {"top_logprobs": [self.says]}}]}).encode(), None)
 
     def tell(self, ask: Ask, target: Target, call: Call) -> AsyncGenerator[Saying]:
-        raise NotImplementedError
+        raise AssertionError("a judgement is asked for in OpenAI's own words")
 
 
 def moderate(given: Any, engine: Engine, rules: Rules | None = None, model: Model | None = MODEL) -> tuple[Any, Call]:
