@@ -30,7 +30,12 @@ def directed(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> It
 
 
 def run_client(
-    command: list[str], running: Running, *, folder: Path | None = None, more: Mapping[str, str] | None = None
+    command: list[str],
+    running: Running,
+    *,
+    folder: Path | None = None,
+    more: Mapping[str, str] | None = None,
+    seconds: float = CLIENT_S,
 ) -> str:
     """What a program prints that finds the server where OpenAI's own programs look for it. Fails where it fails."""
     environment = {"OPENAI_BASE_URL": running.base_url, "OPENAI_API_KEY": running.key}
@@ -41,7 +46,7 @@ def run_client(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=CLIENT_S,
+        timeout=seconds,
     )
     assert done.returncode == 0, f"{command[0]} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout

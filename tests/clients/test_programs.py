@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import NATIVE_MODEL, run_client
+from tests.clients.conftest import CLIENT_S, NATIVE_MODEL, run_client
 from tests.clients.environments import folder_of, node_modules
 from tests.e2e.running import Running
 
@@ -33,7 +33,13 @@ def codex_config(running: Running, model: str, web_search: str) -> str:
 
 
 def codex(
-    running: Running, folder: Path, *words: str, model: str = MODEL, web_search: str = "disabled", resumes: bool = False
+    running: Running,
+    folder: Path,
+    *words: str,
+    model: str = MODEL,
+    web_search: str = "disabled",
+    resumes: bool = False,
+    seconds: float = CLIENT_S,
 ) -> str:
     """What Codex says at the end of its work in a folder."""
     home, last = folder / "codex-home", folder / "last.txt"
@@ -43,7 +49,7 @@ def codex(
     # The sandbox needs namespaces that a container may not have; what is run here is written above.
     command += ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
     command += ["--output-last-message", str(last), *words]
-    run_client(command, running, folder=folder, more={"CODEX_HOME": str(home)})
+    run_client(command, running, folder=folder, more={"CODEX_HOME": str(home)}, seconds=seconds)
     return last.read_text().strip()
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.clients.conftest import run_client
 from tests.clients.environments import folder_of
 from tests.clients.test_libraries import MODEL, ai_sdk, side
-from tests.clients.test_programs import aider
+from tests.clients.test_programs import aider, codex
 from tests.e2e.running import Running
 
 pytestmark = pytest.mark.slow
@@ -53,3 +53,8 @@ def test_llm_streams_an_answer(server: Running, tmp_path: Path) -> None:
 
 def test_aider_answers_a_question(server: Running, tmp_path: Path) -> None:
     assert "Tokens:" in aider(server, tmp_path, f"/ask {COUNT}")
+
+
+def test_codex_ends_with_an_answer(server: Running, tmp_path: Path) -> None:
+    """It sends some 8,000 tokens of instructions, which two cores read in a minute and a half."""
+    assert codex(server, tmp_path, "Say hello in one short sentence. Do not use tools.", seconds=400)
